@@ -1,0 +1,83 @@
+import { z } from 'zod'
+
+export const CONSOLE_KINDS = ['serial', 'screen'] as const
+export const CONSOLE_MODES = ['control', 'view'] as const
+export const consoleRequestSchema = z
+  .strictObject({ kind: z.enum(CONSOLE_KINDS), mode: z.enum(CONSOLE_MODES).default('control') })
+  .meta({ id: 'ConsoleRequest' })
+export type ConsoleRequest = z.infer<typeof consoleRequestSchema>
+export type ConsoleKind = ConsoleRequest['kind']
+export type ConsoleMode = ConsoleRequest['mode']
+
+/** A one-use right to open one console, valid for 30 s. `url` is the WebSocket's path with the ticket. */
+export const consoleTicketSchema = z
+  .object({
+    ticket: z.string(),
+    url: z.string(),
+    kind: z.enum(CONSOLE_KINDS),
+    mode: z.enum(CONSOLE_MODES),
+    engine: z.enum(['direct', 'guacamole']),
+    expiresAt: z.iso.datetime(),
+  })
+  .meta({ id: 'ConsoleTicket' })
+export type ConsoleTicket = z.infer<typeof consoleTicketSchema>
+
+/** WebSocket close codes of every console, and what the client does about each. */
+export const CLOSE = {
+  badTicket: 4401,
+  notAllowed: 4403,
+  notRunning: 4404,
+  takenOver: 4409,
+  tooManyViewers: 4429,
+  unavailable: 4502,
+} as const
+
+export const CONSOLE_PATH = '/ws/console'
+export const TICKET_LIFETIME_MS = 30_000
+export const MAX_VIEWERS_PER_NODE = 24
+
+/**
+ * The serial console's WebSocket: binary messages are the line's bytes in both directions; text messages are these, as
+ * JSON. A viewer acknowledges what it has drawn; the hub stops sending above SERIAL_WINDOW_BYTES unacknowledged.
+ */
+export const serialClientMessageSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('take-control') }),
+  z.strictObject({ type: z.literal('release-control') }),
+  /** Total bytes drawn since this socket opened, replay included. */
+  z.strictObject({ type: z.literal('ack'), bytes: z.int().nonnegative() }),
+  z.strictObject({
+    type: z.literal('resize'),
+    columns: z.int().min(2).max(1000),
+    rows: z.int().min(2).max(1000),
+  }),
+])
+export type SerialClientMessage = z.infer<typeof serialClientMessageSchema>
+
+export interface Viewer {
+  id: string
+  login: string
+  mode: ConsoleMode
+  writer: boolean
+}
+
+export type SerialServerMessage =
+  /** First message: who this socket is. `replayBytes` binary bytes of history follow, then live output. */
+  | { type: 'hello'; viewerId: string; mode: ConsoleMode; replayBytes: number }
+  | { type: 'viewers'; viewers: Viewer[] }
+  /** The reader was too slow and lost this many bytes; the log has them. */
+  | { type: 'skipped'; bytes: number }
+  | { type: 'node-stopped' }
+
+export const SERIAL_REPLAY_BYTES = 256 * 1024
+export const SERIAL_WINDOW_BYTES = 1024 * 1024
+
+/** Keys by their QEMU qcode names (`ctrl`, `alt`, `delete`, `f1`…), pressed together. */
+export const sendKeysSchema = z
+  .strictObject({
+    keys: z
+      .array(z.string().regex(/^[a-z0-9_]{1,20}$/))
+      .min(1)
+      .max(6),
+  })
+  .meta({ id: 'SendKeys' })
+export const typeTextSchema = z.strictObject({ text: z.string().min(1).max(4000) }).meta({ id: 'TypeText' })

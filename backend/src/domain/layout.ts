@@ -1,0 +1,63 @@
+/**
+ * Names every file that SandLabX keeps. Pure: no file is touched here.
+ *
+ * `dataDir` holds `images/ overlays/ state/ run/`. In Compose the four lie elsewhere and are given one by one.
+ */
+export interface Layout {
+  readonly images: string
+  readonly overlays: string
+  readonly state: string
+  readonly run: string
+  readonly stateFile: string
+}
+
+export function layoutOf(dataDir: string, parts: Partial<Layout> = {}): Layout {
+  const state = parts.state ?? `${dataDir}/state`
+  return {
+    images: parts.images ?? `${dataDir}/images`,
+    overlays: parts.overlays ?? `${dataDir}/overlays`,
+    state,
+    run: parts.run ?? `${dataDir}/run`,
+    stateFile: parts.stateFile ?? `${state}/nodes-state.json`,
+  }
+}
+
+// state/
+export const stateLockFile = (l: Layout) => `${l.state}/lock`
+export const previousStateFile = (l: Layout) => `${l.stateFile}.prev`
+export const journalDir = (l: Layout) => `${l.state}/journal`
+export const postgresDir = (l: Layout) => `${l.state}/postgres`
+/** Written once, mode 0600, removed when the first administrator has chosen a password. */
+export const firstLoginFile = (l: Layout) => `${l.state}/first-login`
+
+// overlays/
+export const overlayFileName = (nodeId: string) => `node_${nodeId}.qcow2`
+export const overlayFile = (l: Layout, nodeId: string) => `${l.overlays}/${overlayFileName(nodeId)}`
+/** The node's full record, so that the folder alone is a complete backup. */
+export const sidecarFile = (l: Layout, nodeId: string) => `${l.overlays}/node_${nodeId}.json`
+/** UEFI variables of one node. */
+export const uefiVariablesFile = (l: Layout, nodeId: string) => `${l.overlays}/node_${nodeId}.efivars.fd`
+export const overlayStagingDir = (l: Layout) => `${l.overlays}/.staging`
+export const trashDir = (l: Layout) => `${l.overlays}/.trash`
+/** As the API and the records show it, the same in and out of a container. */
+export const overlayApiPath = (overlayFileName: string) => `/overlays/${overlayFileName}`
+
+// images/
+export const imageFile = (l: Layout, file: string) => `${l.images}/${file}`
+export const catalogFile = (l: Layout) => `${l.images}/catalog.json`
+export const imageStagingDir = (l: Layout) => `${l.images}/.staging`
+/** Uploads and downloads wait here until the import room has looked at them. */
+export const quarantineDir = (l: Layout) => `${l.images}/.quarantine`
+
+// run/: gone after a reboot. Socket paths stay under 100 bytes, so a node's folder is 12 digits of its id.
+export const nodeRunDir = (l: Layout, nodeId: string) => `${l.run}/${nodeId.replaceAll('-', '').slice(0, 12)}`
+export const qmpSocket = (runDir: string) => `${runDir}/qmp`
+export const serialSocket = (runDir: string) => `${runDir}/serial`
+export const vncSocket = (runDir: string) => `${runDir}/vnc`
+export const serialLog = (runDir: string) => `${runDir}/serial.log`
+export const qemuLog = (runDir: string) => `${runDir}/qemu.log`
+export const pidFile = (runDir: string) => `${runDir}/pid`
+/** What was started: node id, generation, pid and its start time, accelerator, arguments. */
+export const launchFile = (runDir: string) => `${runDir}/launch.json`
+export const seedFile = (runDir: string) => `${runDir}/seed.iso`
+export const postgresSocketDir = (l: Layout) => `${l.run}/pg`

@@ -1,0 +1,213 @@
+import { z } from 'zod'
+import { nodeEventSchema } from './event.js'
+import { imageIdSchema, nodeIdSchema, userIdSchema } from './ids.js'
+import { fingerprintSchema } from './image.js'
+
+/** What a node is doing, as observed. `unknown`: the engine's host is silent; nobody acts on it. */
+export const NODE_STATUSES = [
+  'creating',
+  'stopped',
+  'starting',
+  'running',
+  'paused',
+  'stopping',
+  'crashed',
+  'broken',
+  'unknown',
+] as const
+export const nodeStatusSchema = z.enum(NODE_STATUSES)
+export type NodeStatus = z.infer<typeof nodeStatusSchema>
+
+export const NODE_ACTIONS = ['start', 'stop', 'restart', 'delete', 'changeResources', 'rename', 'console'] as const
+export type NodeAction = (typeof NODE_ACTIONS)[number]
+
+/** Action → the statuses in which it is allowed. The server refuses by it, the page disables buttons by it. */
+const ALLOWED: Record<NodeAction, readonly NodeStatus[]> = {
+  start: ['stopped', 'crashed', 'broken'], // broken: storage is looked at again, the fault may be mended
+  stop: ['starting', 'running', 'paused', 'stopping'],
+  restart: ['running', 'paused'],
+  delete: ['stopped', 'crashed', 'broken'],
+  changeResources: ['stopped', 'crashed', 'broken'],
+  rename: ['stopped', 'starting', 'running', 'paused', 'stopping', 'crashed', 'broken'],
+  console: ['starting', 'running', 'paused', 'stopping'],
+}
+
+const STATUS_REASONS: Record<NodeStatus, string> = {
+  creating: 'it is being created',
+  stopped: 'it is stopped',
+  starting: 'it is starting',
+  running: 'it is running',
+  paused: 'it is paused',
+  stopping: 'it is stopping',
+  crashed: 'it has crashed',
+  broken: 'its storage is broken',
+  unknown: 'its host does not answer',
+}
+
+const ACTION_WORDS: Record<NodeAction, string> = {
+  start: 'be started',
+  stop: 'be stopped',
+  restart: 'be restarted',
+  delete: 'be deleted',
+  changeResources: 'change its CPUs or memory',
+  rename: 'be renamed',
+  console: 'show a console',
+}
+
+/** Undefined when the action is allowed now, else the reason as a sentence for people. */
+export function nodeRefuses(action: NodeAction, status: NodeStatus): string | undefined {
+  if (ALLOWED[action].includes(status)) return undefined
+  const advice = status === 'running' && (action === 'delete' || action === 'changeResources') ? ' Stop it first.' : ''
+  return `The node can't ${ACTION_WORDS[action]} while ${STATUS_REASONS[status]}.${advice}`
+}
+
+export function nodeAllows(action: NodeAction, status: NodeStatus): boolean {
+  return nodeRefuses(action, status) === undefined
+}
+
+/** RFC 1123 host name label: it becomes the guest's host name. */
+export const nodeNameSchema = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    'lower-case letters, digits and dashes, starting and ending with a letter or digit; at most 63',
+  )
+
+/** The guest's own account, made on first boot. Unrelated to SandLabX accounts. */
+export const guestUserSchema = z
+  .string()
+  .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'lower-case letters, digits, dashes, underscores; at most 32')
+export const guestPasswordSchema = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[\x20-\x7e]+$/, 'printable ASCII characters')
+export const sshKeySchema = z
+  .string()
+  .max(8192)
+  .regex(
+    /^(ssh-(rsa|ed25519)|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( [^\n\r\0]*)?$/,
+    'one OpenSSH public key',
+  )
+
+const cpusSchema = z.int().min(1).max(64)
+const memoryMibSchema = z.int().min(64).max(1_048_576)
+const diskBytesSchema = z
+  .int()
+  .min(1024 * 1024)
+  .max(64 * 1024 ** 4)
+
+/** Why the last run ended, with the last serial lines; null before the first end. */
+export const lastExitSchema = z.object({
+  at: z.iso.datetime(),
+  /** `guest`: it powered itself off; `asked`: stop; `forced`: stop, the harder way; `crashed`: nobody asked. */
+  how: z.enum(['guest', 'asked', 'forced', 'crashed']),
+  reason: z.string().max(2000),
+  serialTail: z.array(z.string()).max(40),
+})
+
+/** A node as it is kept in the state file and in the sidecar: the intention, not what is observed. */
+export const nodeRecordSchema = z.object({
+  id: nodeIdSchema,
+  name: nodeNameSchema,
+  ownerId: userIdSchema,
+  imageId: imageIdSchema,
+  /** The base image's fingerprint when the overlay was made. */
+  base: fingerprintSchema,
+  /** Before start only. */
+  cpus: cpusSchema,
+  /** MiB; before start only. */
+  memoryMib: memoryMibSchema,
+  /** Virtual size of the root disk in bytes, at least the image's. */
+  diskBytes: diskBytesSchema,
+  /** File name in `overlays/`. */
+  overlayFile: z.string(),
+  /** Derived from the id, kept because it must never change. */
+  mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
+  /** User networking reaches the internet; else `restrict=on`. Applies at the next start. */
+  internet: z.boolean(),
+  guest: z.object({
+    user: guestUserSchema,
+    /** crypt(3) SHA-512 (`$6$`); the clear text is never kept. Null: sign-in by password is left as the image has it. */
+    passwordHash: z.string().nullable(),
+    sshKeys: z.array(sshKeySchema).max(20),
+  }),
+  desired: z.enum(['running', 'stopped']),
+  lastExit: lastExitSchema.nullable(),
+  /** Grows with each start; part of what a running process must match to be adopted. */
+  generation: z.int().nonnegative(),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+  events: z.array(nodeEventSchema).max(100),
+})
+export type NodeRecord = z.infer<typeof nodeRecordSchema>
+export type LastExit = z.infer<typeof lastExitSchema>
+
+/** A node as the API answers it. */
+export const nodeViewSchema = z
+  .object({
+    id: nodeIdSchema,
+    name: nodeNameSchema,
+    status: nodeStatusSchema,
+    /** Why it is broken, crashed, paused or unknown; null otherwise. */
+    statusReason: z.string().nullable(),
+    desired: z.enum(['running', 'stopped']),
+    image: imageIdSchema,
+    imageTitle: z.string(),
+    cpus: cpusSchema,
+    memoryMib: memoryMibSchema,
+    diskBytes: diskBytesSchema,
+    /** Bytes that the overlay holds on the disk now; null when it can't be read. */
+    diskUsedBytes: z.number().nullable(),
+    /** `/overlays/node_<uuid>.qcow2`: the path in the container. */
+    overlayPath: z.string(),
+    ownerId: userIdSchema,
+    ownerLogin: z.string(),
+    mac: z.string(),
+    internet: z.boolean(),
+    guestUser: guestUserSchema,
+    loginNotes: z.string(),
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+    /** When this run began; null when not running. */
+    startedAt: z.iso.datetime().nullable(),
+    /** `kvm` or `tcg`; null when not running. */
+    accelerator: z.enum(['kvm', 'tcg']).nullable(),
+    lastExit: lastExitSchema.nullable(),
+    /** Actions that are allowed in this status; for each other one its reason. */
+    actions: z.record(z.enum(NODE_ACTIONS), z.string().nullable()),
+  })
+  .meta({ id: 'Node' })
+export type NodeView = z.infer<typeof nodeViewSchema>
+
+export const createNodeSchema = z
+  .strictObject({
+    name: nodeNameSchema,
+    image: imageIdSchema,
+    cpus: cpusSchema.default(1),
+    memoryMib: memoryMibSchema.optional(),
+    diskBytes: diskBytesSchema.optional(),
+    /** Absent: the one who asks. */
+    ownerId: userIdSchema.optional(),
+    internet: z.boolean().default(false),
+    guestUser: guestUserSchema.optional(),
+    guestPassword: guestPasswordSchema.optional(),
+    sshKeys: z.array(sshKeySchema).max(20).default([]),
+    /** Start it as soon as it is made. */
+    start: z.boolean().default(false),
+  })
+  .meta({ id: 'CreateNode' })
+export type CreateNode = z.infer<typeof createNodeSchema>
+
+export const updateNodeSchema = z
+  .strictObject({
+    name: nodeNameSchema.optional(),
+    cpus: cpusSchema.optional(),
+    memoryMib: memoryMibSchema.optional(),
+    internet: z.boolean().optional(),
+  })
+  .meta({ id: 'UpdateNode' })
+export type UpdateNode = z.infer<typeof updateNodeSchema>
+
+/** `now`: no guest shutdown, QEMU quits at once. */
+export const stopNodeSchema = z.strictObject({ now: z.boolean().default(false) }).meta({ id: 'StopNode' })

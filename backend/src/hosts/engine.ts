@@ -1,0 +1,150 @@
+import type { Duplex } from 'node:stream'
+import type { ConsoleKind } from '../domain/console.js'
+import type { NodeId } from '../domain/ids.js'
+import type { DirectBoot, Fingerprint } from '../domain/image.js'
+
+/**
+ * What runs nodes. One contract for QEMU processes on this machine, for the fake in tests, and later for a cluster;
+ * the same suite (`test/qemu/engine-contract.ts`) runs against each.
+ *
+ * Rules: jobs are keyed and idempotent (same key = same job); a job may be `lost`, then ask `list()` and assume nothing;
+ * a silent host means phase `unknown` and nobody acts on it; there is no placement argument, the engine schedules;
+ * capabilities are asked, never guessed from `kind`; the engine names console targets, callers never do.
+ */
+export interface NodeEngine {
+  readonly kind: string
+  readonly capabilities: EngineCapabilities
+  /** Cheap; asked before each admission and by the health page. */
+  probe(): Promise<EngineReport>
+  /** Every node that the engine knows of, running ones adopted. A silent node is listed as `unknown`. */
+  list(): Promise<EngineNode[]>
+  inspect(id: NodeId): Promise<EngineNode>
+  /** Makes the root disk over its base, does not start. Already there with the same spec = success; undone on failure. */
+  ensureNode(spec: NodeSpec, key: string): Job<EngineNode>
+  /** Starts what `spec` describes. Already running = success. Resolves when QMP answers and the guest runs. */
+  start(spec: NodeSpec, key: string): Job<EngineNode>
+  /** Guest shutdown, then harder (`quit`, SIGTERM, SIGKILL). Already stopped = success; the result says how. */
+  stop(id: NodeId, options: { key: string; graceMs: number }): Job<StopResult>
+  /** Guest reset button. */
+  restart(id: NodeId, options: { key: string }): Job<EngineNode>
+  /** Forgets the node; refuses a running one with `conflict`. Disks are kept unless told (then: moved to the trash). */
+  remove(id: NodeId, options: { key: string; disks: 'keep' | 'delete' }): Job<void>
+  /** Refused with `not-found` when the node is not running. */
+  console(id: NodeId, kind: ConsoleKind): Promise<ConsoleTarget>
+  /** Presses QEMU qcodes together; types by repeating. Works the same for every console kind. */
+  sendKeys(id: NodeId, keys: string[]): Promise<void>
+  /** The screen as PNG bytes. */
+  screenshot(id: NodeId): Promise<Buffer>
+  /** The newest serial output, also of a node that has ended, at most `maxBytes`. */
+  serialTail(id: NodeId, maxBytes: number): Promise<Buffer>
+  /** Called when a node changes by itself: it ended, paused, resumed, shut down. Returns the unsubscribe. */
+  onChange(listener: (node: EngineNode) => void): () => void
+  /** Stops watching; nodes go on. */
+  close(): Promise<void>
+}
+
+export type Phase = 'absent' | 'stopped' | 'starting' | 'running' | 'paused' | 'stopping' | 'failed' | 'unknown'
+
+export interface EngineCapabilities {
+  multiHost: boolean
+  liveMove: boolean
+  liveSnapshot: boolean
+  thinClone: boolean
+  /** Who stops a second start on the same disk: QEMU's image lock, the engine, a fence, nobody. */
+  exclusiveDisk: 'lock' | 'engine' | 'fence-hook' | 'none'
+  hotplug: boolean
+  /** Survives the backend: nodes are found again after a restart. */
+  adoption: boolean
+}
+
+export interface EngineReport {
+  ok: boolean
+  version: string
+  accelerator: { kind: 'kvm' | 'tcg'; reason: string; probeMs: number | null }
+  hosts: { id: string; up: boolean; cpus: number; memoryMib: number; freeMemoryMib: number }[]
+}
+
+export interface NodeSpec {
+  id: NodeId
+  name: string
+  generation: number
+  cpus: number
+  memoryMib: number
+  base: { file: string; fingerprint: Fingerprint }
+  firmware: 'bios' | 'uefi'
+  directBoot: DirectBoot | null
+  disks: { id: string; role: 'root' | 'data'; file: string; sizeBytes: number; readOnly: boolean }[]
+  nics: { mac: string; internet: boolean }[]
+  /** NoCloud seed for the guest; null when the image does not read one. */
+  seed: GuestSeed | null
+}
+
+export interface GuestSeed {
+  instanceId: string
+  hostName: string
+  user: string
+  passwordHash: string | null
+  sshKeys: string[]
+}
+
+export interface EngineNode {
+  id: NodeId
+  phase: Phase
+  /** Why it failed, paused or is unknown, in words; with QEMU's own last lines where there are any. */
+  reason: string | null
+  generation: number
+  host: string | null
+  startedAt: string | null
+  accelerator: 'kvm' | 'tcg' | null
+  /** `guest`: it powered itself off. Set once the node has ended. */
+  ended: { at: string; how: 'guest' | 'asked' | 'forced' | 'crashed' } | null
+  /** For tests and the health page; null where the engine has none. */
+  pid: number | null
+}
+
+export interface StopResult {
+  node: EngineNode
+  /** The rung that ended it. */
+  how: 'already-stopped' | 'guest-shutdown' | 'quit' | 'sigterm' | 'sigkill'
+}
+
+export type JobState = 'pending' | 'succeeded' | 'failed' | 'lost'
+
+export interface Job<T> {
+  readonly id: string
+  readonly key: string
+  readonly state: JobState
+  /** Rejects with EngineError; `timeout` when the wait is over, the job goes on. */
+  wait(options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<T>
+}
+
+export type EngineErrorCode =
+  | 'conflict'
+  | 'not-found'
+  | 'no-capacity'
+  | 'no-space'
+  | 'locked'
+  | 'host-unknown'
+  | 'unsupported'
+  | 'broken'
+  | 'timeout'
+  | 'lost'
+  | 'engine'
+
+export class EngineError extends Error {
+  readonly code: EngineErrorCode
+  /** Trying again, unchanged, may work. */
+  readonly retry: boolean
+  constructor(code: EngineErrorCode, message: string, options: { retry?: boolean; cause?: unknown } = {}) {
+    super(message, { cause: options.cause })
+    this.name = 'EngineError'
+    this.code = code
+    this.retry = options.retry ?? false
+  }
+}
+
+/** Where a console's bytes are. `unix`: a socket on this machine; `tcp`: for engines on other hosts. */
+export type ConsoleTarget =
+  | { via: 'unix'; protocol: 'vnc' | 'serial'; path: string }
+  | { via: 'tcp'; protocol: 'vnc' | 'serial'; host: string; port: number; secret?: string }
+  | { via: 'stream'; protocol: 'vnc' | 'serial'; open(): Promise<Duplex> }
