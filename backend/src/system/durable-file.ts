@@ -96,7 +96,8 @@ export function isNoSpace(code: string | undefined): boolean {
 
 export function errnoOf(error: unknown): string | undefined {
   if (error instanceof UncertainWriteError) return errnoOf(error.cause)
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  const isCoded = typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+  return isCoded ? (error.code as string) : undefined
 }
 
 async function writeAndSync(path: string, data: string | Uint8Array, options: DurableWriteOptions): Promise<void> {
