@@ -27,8 +27,16 @@ export const stateLockFile = (l: Layout) => `${l.state}/lock`
 export const previousStateFile = (l: Layout) => `${l.stateFile}.prev`
 export const journalDir = (l: Layout) => `${l.state}/journal`
 export const postgresDir = (l: Layout) => `${l.state}/postgres`
+/** Password of the managed PostgreSQL, mode 0600; made with the server, found again by the next backend. */
+export const postgresPasswordFile = (l: Layout) => `${l.state}/postgres-password`
+export const postgresLogFile = (l: Layout) => `${l.state}/postgres.log`
+/** Audit entries, one JSON object a line, that wait for the database to come back. */
+export const auditSpoolFile = (l: Layout) => `${l.state}/audit-spool.jsonl`
 /** Written once, mode 0600, removed when the first administrator has chosen a password. */
 export const firstLoginFile = (l: Layout) => `${l.state}/first-login`
+
+/** The last picture of a node's screen. May be deleted at any time. */
+export const lastScreenFile = (l: Layout, nodeId: string) => `${l.state}/screens/${nodeId}.png`
 
 // overlays/
 export const overlayFileName = (nodeId: string) => `node_${nodeId}.qcow2`

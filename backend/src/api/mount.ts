@@ -1,0 +1,170 @@
+import type { Express, Request, RequestHandler, Response } from 'express'
+import { z } from 'zod'
+import { authorize } from '../domain/authorize.js'
+import { SandlabError } from '../domain/error.js'
+import type { Subject } from '../domain/user.js'
+import { addressOf } from './address.js'
+import { refuseCrossSite, subjectOf } from './auth.js'
+import { toSandlabError } from './errors.js'
+import { countRequest } from './metrics.js'
+import type { RawAnswer, Route, RouteContext } from './route.js'
+import { labOf, type Services } from './services.js'
+
+/** Makes an Express handler of each row: who, may they, is the input right, handle, answer, audit. In that order. */
+export function mountRoutes(app: Express, services: Services, routes: Route[]): void {
+  for (const row of routes) {
+    app[row.method](row.path.replaceAll(/\{(\w+)\}/g, ':$1'), handler(services, row))
+  }
+}
+
+function handler(services: Services, row: Route): RequestHandler {
+  return async (request, response) => {
+    const began = performance.now()
+    response.once('finish', () => {
+      countRequest(row.method, row.path, response.statusCode, (performance.now() - began) / 1000)
+    })
+    const audit = new AuditNote()
+    let subject: Subject | null = null
+    try {
+      if (row.beforeReady !== true) labOf(services)
+      subject = await admitted(services, row, request)
+      const context = contextOf(services, row, request, response, subject, audit)
+      send(row, response, await row.handle(context as RouteContext<never, never, never>))
+      note(services, row, request, subject, audit, null)
+    } catch (error) {
+      note(services, row, request, subject, audit, toSandlabError(error).code)
+      throw error
+    }
+  }
+}
+
+/** The subject, once everything that can be said without looking at the input has been said. */
+async function admitted(services: Services, row: Route, request: Request): Promise<Subject | null> {
+  if (row.access === 'public') {
+    if (row.method !== 'get') refuseForeignPage(services, request)
+    return null
+  }
+  const subject = await subjectOf(services, request)
+  if (!subject) {
+    throw new SandlabError('not_signed_in', 'You are not signed in.', { hint: 'Sign in, or send an API token.' })
+  }
+  refuseCrossSite(services, request, subject)
+  if (subject.mustChangePassword && row.beforePasswordChange !== true) {
+    throw new SandlabError('password_change_required', 'The first password must be changed before anything else.', {
+      hint: 'Choose a new password on the page, or with PUT /api/session/password.',
+    })
+  }
+  if (row.access !== 'signed-in' && !authorize(subject, row.access)) {
+    throw new SandlabError('not_allowed', `Your role (${subject.role}) may not do this.`, {
+      hint: 'Ask an administrator.',
+    })
+  }
+  return subject
+}
+
+/** Sign-in has no session yet: a foreign page must not sign a browser in to somebody else's account. */
+function refuseForeignPage(services: Services, request: Request): void {
+  const site = request.headers['sec-fetch-site']
+  if (site === undefined || site === 'same-origin' || site === 'none') return
+  void services
+  throw new SandlabError('foreign_origin', 'This request came from another site.')
+}
+
+function contextOf(
+  services: Services,
+  row: Route,
+  request: Request,
+  response: Response,
+  subject: Subject | null,
+  audit: AuditNote,
+): RouteContext<unknown, unknown, unknown> {
+  const params = row.params ? parseParams(row.params, request.params) : undefined
+  return {
+    services,
+    get subject(): Subject {
+      if (!subject) throw new SandlabError('not_signed_in', 'You are not signed in.')
+      return subject
+    },
+    params,
+    query: row.query ? row.query.parse(request.query) : noQuery(request),
+    body: row.body ? parseBody(row.body, request) : undefined,
+    request,
+    response,
+    requestId: String(request.id),
+    about: (object) => void (audit.object = object),
+  }
+}
+
+/** An id that can't be one names nothing: 404, as an absent one. */
+function parseParams(schema: z.ZodObject, params: unknown): unknown {
+  const parsed = schema.safeParse(params)
+  if (!parsed.success) throw new SandlabError('not_found', 'There is no such thing.', { cause: parsed.error })
+  return parsed.data
+}
+
+function parseBody(schema: z.ZodType, request: Request): unknown {
+  const body: unknown = request.body
+  // A POST without a body means all defaults; without the right type it means a form of a foreign page.
+  if (body !== undefined) return schema.parse(body)
+  if (Number(request.headers['content-length'] ?? 0) > 0) {
+    throw new SandlabError('bad_request', 'The body must be JSON.', { hint: 'Send Content-Type: application/json.' })
+  }
+  return schema.parse({})
+}
+
+function noQuery(request: Request): undefined {
+  const [first] = Object.keys(request.query)
+  if (first === undefined) return undefined
+  throw new SandlabError('unknown_field', `The query field ${first.slice(0, 40)} is not known here.`)
+}
+
+function send(row: Route, response: Response, result: unknown): void {
+  response.status(row.answer.status)
+  if (row.answer.status === 204) {
+    response.end()
+  } else if (isRaw(row, result)) {
+    response.setHeader('Content-Type', result.contentType)
+    response.end(result.bytes)
+  } else {
+    response.json(result)
+  }
+}
+
+function isRaw(row: Route, result: unknown): result is RawAnswer {
+  return row.answer.contentType !== undefined && typeof result === 'object' && result !== null && 'bytes' in result
+}
+
+class AuditNote {
+  object: { type: string; id: string; name?: string; details?: Record<string, unknown> } | undefined
+}
+
+const SECRET_FIELDS = /password|token|secret/i
+
+/** One row for each change, whether it worked or not. Writing it never fails the request: the audit spools. */
+function note(
+  services: Services,
+  row: Route,
+  request: Request,
+  subject: Subject | null,
+  audit: AuditNote,
+  code: string | null,
+): void {
+  if (row.audit === undefined) return
+  const { object } = audit
+  const details = Object.entries(object?.details ?? {}).filter(([name]) => !SECRET_FIELDS.test(name))
+  const entry = {
+    actorId: subject?.userId ?? (code === null && object?.type === 'user' ? object.id : null),
+    actorLogin: subject?.login ?? object?.name ?? 'anonymous',
+    action: row.audit,
+    objectType: object?.type ?? null,
+    objectId: object?.id ? object.id : null,
+    objectName: object?.name ?? null,
+    address: addressOf(services.config, request),
+    result: code === null ? ('success' as const) : ('failure' as const),
+    code,
+    requestId: String(request.id),
+    details: Object.fromEntries(details),
+  }
+  services.audit.append(entry)
+  services.bus.publish('audit', entry.requestId, null)
+}

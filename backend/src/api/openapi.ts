@@ -1,0 +1,89 @@
+import { z } from 'zod'
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
+import { ERROR_CODES, type ErrorCode } from '../domain/error.js'
+import type { Route } from './route.js'
+import { allRoutes } from './routes.js'
+
+const errorSchema = z
+  .object({
+    error: z.object({
+      code: z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]), // the registry is not empty
+      message: z.string(),
+      hint: z.string().optional(),
+      details: z.record(z.string(), z.unknown()).optional(),
+      requestId: z.string().optional(),
+    }),
+  })
+  .meta({ id: 'Error' })
+
+let document: ReturnType<typeof createDocument> | undefined
+
+/** OpenAPI 3.1, made from the very schemas that check the requests; the same object on every call. */
+export function openApiDocument(version: string): ReturnType<typeof createDocument> {
+  document ??= createDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'SandLabX',
+      version,
+      description: 'Persistent virtual machines in the browser. The page and the CLI are clients of this API.',
+      license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+    },
+    security: [{ session: [] }, { token: [] }],
+    components: {
+      securitySchemes: {
+        session: { type: 'apiKey', in: 'cookie', name: 'sandlabx_session' },
+        token: { type: 'http', scheme: 'bearer' },
+      },
+    },
+    paths: paths(),
+  })
+  return document
+}
+
+function paths(): ZodOpenApiPathsObject {
+  const result: ZodOpenApiPathsObject = {}
+  for (const row of allRoutes()) {
+    result[row.path] = { ...result[row.path], [row.method]: operation(row) }
+  }
+  return result
+}
+
+function operation(row: Route): ZodOpenApiOperationObject {
+  return {
+    operationId: `${row.method} ${row.path}`.replaceAll(/[^a-z]+/gi, '_').replace(/_$/, ''),
+    tags: [row.tag],
+    summary: row.summary,
+    ...(row.access === 'public' ? { security: [] } : {}),
+    ...(row.params || row.query
+      ? { requestParams: { ...(row.params && { path: row.params }), ...(row.query && { query: row.query }) } }
+      : {}),
+    ...(row.body ? { requestBody: { required: true, content: { 'application/json': { schema: row.body } } } } : {}),
+    responses: { [String(row.answer.status)]: answer(row), ...failures(row) },
+  }
+}
+
+function answer(row: Route) {
+  const { status, schema, contentType } = row.answer
+  const description = status === 204 ? 'Done' : row.summary
+  if (contentType !== undefined)
+    return { description, content: { [contentType]: { schema: { type: 'string' as const } } } }
+  return schema ? { description, content: { 'application/json': { schema } } } : { description }
+}
+
+/** Every route can also fail in the general ways: malformed, not signed in, too fast, not ready. */
+function failures(row: Route) {
+  const general: ErrorCode[] = ['bad_request', 'too_many_requests', 'internal']
+  if (row.access !== 'public') general.push('not_signed_in', 'not_allowed', 'database_down')
+  if (row.beforeReady !== true) general.push('starting_up', 'no_space')
+  const byStatus = new Map<number, Set<ErrorCode>>()
+  for (const code of [...general, ...(row.errors ?? [])]) {
+    const { status } = ERROR_CODES[code]
+    byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code))
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, codes]) => [
+      String(status),
+      { description: [...codes].join(', '), content: { 'application/json': { schema: errorSchema } } },
+    ]),
+  )
+}

@@ -1,0 +1,262 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import { consoleOriginAllowed, originAllowed, subjectOf } from './api/auth.js'
+import { runHealthChecks } from './api/health-checks.js'
+import { mayOpenConsole, ownedBy } from './api/node-access.js'
+import { createServer } from './api/server.js'
+import type { Lab, Services } from './api/services.js'
+import type { Config } from './config.js'
+import { createConsoles } from './consoles/gateway.js'
+import { isSandlabError } from './domain/error.js'
+import { firstLoginFile } from './domain/layout.js'
+import { createBus } from './events/bus.js'
+import { createSockets } from './events/sockets.js'
+import type { NodeEngine } from './hosts/engine.js'
+import { createProcessEngine } from './hosts/process-engine.js'
+import { createUploads } from './images/uploads.js'
+import { createNodes } from './nodes/nodes.js'
+import { rebuildFromSidecars } from './state/rebuild.js'
+import { openStore } from './state/store.js'
+import { workerIdentity } from './system/identity.js'
+import { createLog } from './system/log.js'
+import { startPostgres } from './system/postgres.js'
+import { createNodeLocks } from './transactions/node-lock.js'
+import { createOperations } from './transactions/operations.js'
+import { createAccounts } from './users/accounts.js'
+import { createAudit } from './users/audit.js'
+import { openDatabase } from './users/database.js'
+import { createDirectory } from './users/directory.js'
+import { createSessions } from './users/sessions.js'
+import { createSignInLimiter } from './users/sign-in-limiter.js'
+import { createTokens } from './users/tokens.js'
+
+export interface Backend {
+  http: Server
+  services: Services
+  /** Closes what was opened, newest first. Nodes go on. */
+  close(): Promise<void>
+  onClose(step: () => Promise<unknown>): void
+}
+
+export interface BackendOptions {
+  config: Config
+  version: string
+  pageFolder: string | undefined
+  /** Tests give a fake; otherwise QEMU processes on this machine. */
+  engine?: NodeEngine
+}
+
+/** The composition root: every part is made here, once, and closed in reverse. */
+export async function startBackend(options: BackendOptions): Promise<Backend> {
+  const { config } = options
+  const closing: (() => Promise<unknown>)[] = []
+  const close = async () => {
+    for (const step of closing.splice(0).toReversed())
+      await step().catch((error: unknown) => log.warn({ err: error }, 'closing'))
+  }
+  const log = createLog(config.logLevel)
+  try {
+    await makeFolders(config)
+    // The lock comes with the store: a second backend ends here, before it has touched anything.
+    const opened = await openStoreOrSafeMode(config, log)
+    if ('store' in opened) closing.push(() => opened.store.close())
+    else closing.push(() => opened.release())
+    const services = await makeServices(options, log, closing)
+    const http = createServer(services, options.pageFolder)
+    const live = connectLiveUpdates(services, http)
+    closing.push(() => live.close())
+
+    if ('store' in opened) {
+      services.stateWarning = opened.warning
+      services.lab = await makeLab(options, services, opened.store, closing)
+    } else {
+      services.safeMode = { reason: opened.reason, sidecars: opened.sidecars }
+      services.rebuild = async () => {
+        const rebuilt = await rebuildFromSidecars(config.layout)
+        await opened.release()
+        const { store, warning } = await openStore({ layout: config.layout, log })
+        closing.push(() => store.close())
+        services.stateWarning = warning
+        services.lab = await makeLab(options, services, store, closing)
+        services.safeMode = undefined
+        return rebuilt
+      }
+    }
+    await listen(http, config)
+    closing.push(() => endServer(http))
+    return { http, services, close, onClose: (step) => void closing.push(step) }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function makeFolders(config: Config): Promise<void> {
+  const { images, overlays, state, run } = config.layout
+  await mkdir(state, { recursive: true, mode: 0o700 })
+  for (const folder of [images, overlays, run]) await mkdir(folder, { recursive: true, mode: 0o755 })
+}
+
+type SafeModeState = { reason: string; sidecars: number; release(): Promise<void> }
+
+/** An unreadable state is no reason to end: people must be able to see why and to rebuild it. */
+async function openStoreOrSafeMode(config: Config, log: Services['log']) {
+  try {
+    return await openStore({ layout: config.layout, log })
+  } catch (error) {
+    if (!isSandlabError(error, 'safe_mode')) throw error
+    log.error({ err: error }, 'safe mode')
+    const release = error.details?.['release']
+    return {
+      reason: error.message,
+      sidecars: Number(error.details?.['candidates'] ?? 0),
+      release: typeof release === 'function' ? (release as () => Promise<void>) : async () => {},
+    } satisfies SafeModeState
+  }
+}
+
+async function makeServices(
+  options: BackendOptions,
+  log: Services['log'],
+  closing: (() => Promise<unknown>)[],
+): Promise<Services> {
+  const { config } = options
+  const bus = createBus()
+  const database = await connectDatabase(config, log, closing)
+  const accounts = createAccounts(database)
+  const sessions = createSessions(database)
+  const tokens = createTokens(database)
+  const audit = createAudit(database, log)
+  closing.push(() => audit.close())
+  const directory = createDirectory()
+  const first = await accounts.ensureFirstAdministrator()
+  if (first) {
+    await writeFile(firstLoginFile(config.layout), `${JSON.stringify(first)}\n`, { mode: 0o600 })
+    process.stdout.write(`First administrator: ${first.login}  password: ${first.password}\n`)
+  }
+  directory.fill(await accounts.list())
+
+  const services: Services = {
+    config,
+    version: options.version,
+    log,
+    bus,
+    database,
+    accounts,
+    sessions,
+    tokens,
+    audit,
+    signInLimiter: createSignInLimiter(),
+    directory,
+    consoles: createConsoles({
+      engine: () => services.lab?.engine,
+      log,
+      originAllowed: (request) => consoleOriginAllowed(services, request),
+      mayOpen: (subject, nodeId) => mayOpenConsole(services, subject, nodeId),
+    }),
+    lab: undefined,
+    safeMode: undefined,
+    stateWarning: null,
+    checkHealth: () => runHealthChecks(services),
+    rebuild: () => Promise.reject(new Error('not in safe mode')),
+    localTokenHash: await writeLocalToken(config),
+  }
+  closing.push(() => services.consoles.close())
+  return services
+}
+
+async function connectDatabase(config: Config, log: Services['log'], closing: (() => Promise<unknown>)[]) {
+  if (config.databaseUrl !== undefined) {
+    const database = await openDatabase({ connectionString: config.databaseUrl }, log)
+    closing.push(() => database.close())
+    return database
+  }
+  const postgres = await startPostgres({ layout: config.layout, log, identity: workerIdentity() })
+  closing.push(() => postgres.stop())
+  const database = await openDatabase(postgres.connection, log)
+  closing.push(() => database.close())
+  return database
+}
+
+/** Readable by whoever owns the state folder, and by nobody else. */
+async function writeLocalToken(config: Config): Promise<string> {
+  const file = `${config.layout.state}/local-token`
+  const kept = await readFile(file, 'utf8').catch(() => '')
+  const token = /^sbx_local_[\w-]{43}$/.test(kept) ? kept : `sbx_local_${randomBytes(32).toString('base64url')}`
+  await writeFile(`${file}.tmp`, token, { mode: 0o600 })
+  await rename(`${file}.tmp`, file)
+  return createHash('sha256').update(token).digest('hex')
+}
+
+async function makeLab(
+  options: BackendOptions,
+  services: Services,
+  store: Lab['store'],
+  closing: (() => Promise<unknown>)[],
+): Promise<Lab> {
+  const { config } = options
+  const { log, bus } = services
+  const engine =
+    options.engine ??
+    (await createProcessEngine({
+      layout: config.layout,
+      dataDir: config.dataDir,
+      log,
+      accelerator: config.accelerator,
+    }))
+  closing.push(() => engine.close())
+  const operations = createOperations({ store, bus, log })
+  closing.push(() => operations.close())
+  const uploads = createUploads({ layout: config.layout, maxBytes: config.uploadMaxBytes, log })
+  await uploads.sweep()
+  const nodes = await createNodes({
+    layout: config.layout,
+    store,
+    engine,
+    locks: createNodeLocks(),
+    bus,
+    log,
+    owners: services.directory,
+    rules: config,
+    now: () => new Date(),
+  })
+  closing.push(async () => nodes.close())
+  nodes.onEnded((id) => services.consoles.closeForNode(id))
+  log.info({ adopted: nodes.report.adopted, crashed: nodes.report.crashed, broken: nodes.report.broken }, 'reconciled')
+  return { store, engine, nodes, operations, uploads }
+}
+
+function connectLiveUpdates(services: Services, http: Server) {
+  const live = createSockets(http, {
+    bus: services.bus,
+    subjectOf: (socket) => subjectOf(services, socket.request),
+    ownerOf: (userId) => ownedBy(services, userId),
+    originAllowed: (request) => originAllowed(services, request, true),
+  })
+  services.sessions.onRevoked(({ credentialId, userId }) => {
+    if (credentialId !== undefined) services.consoles.closeForCredential(credentialId)
+    else if (userId !== undefined) services.consoles.closeForUser(userId)
+    live.disconnect((subject) =>
+      credentialId === undefined ? subject.userId === userId : subject.credentialId === credentialId,
+    )
+  })
+  return live
+}
+
+async function listen(http: Server, config: Config): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject)
+    http.listen(config.port, config.host, () => {
+      http.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+async function endServer(http: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    http.close(() => resolve())
+    http.closeAllConnections()
+  })
+}

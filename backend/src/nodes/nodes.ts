@@ -1,0 +1,98 @@
+import type { NodeEvent } from '../domain/event.js'
+import type { CreateNode, NodeRecord, NodeView, UpdateNode } from '../domain/node.js'
+import type { EngineNode } from '../hosts/engine.js'
+import { createLimiter } from '../system/limiter.js'
+import { availableParallelism } from 'node:os'
+import { publishNode, recordOf, viewNode, type Actor, type NodesContext, type NodesDependencies } from './context.js'
+import { createNode } from './create.js'
+import { createObservations } from './observe.js'
+import { inspectAll, reconcile, recordEnd, type ReconcileReport } from './reconcile.js'
+import { deleteNode, planDelete, type DeletePlan } from './remove.js'
+import { lastScreenOf, screenshotOf } from './screen.js'
+import { startNode } from './start.js'
+import { restartNode, stopNode } from './stop.js'
+import { updateNode } from './update.js'
+
+const STORAGE_SCAN_MS = 30_000
+
+/** The room's door: every verb on a node. Each throws SandlabError; `not_found` for an id that no record has. */
+export interface Nodes {
+  list(): NodeView[]
+  get(id: string): NodeView
+  record(id: string): NodeRecord
+  create(request: CreateNode, actor: Actor): Promise<{ node: NodeView; guestPassword: string | null }>
+  update(id: string, request: UpdateNode, actor: Actor): Promise<NodeView>
+  start(id: string, actor: Actor): Promise<NodeView>
+  stop(id: string, now: boolean, actor: Actor): Promise<NodeView>
+  restart(id: string, actor: Actor): Promise<NodeView>
+  planDelete(id: string): Promise<DeletePlan>
+  delete(id: string, deleteStorage: boolean): Promise<void>
+  events(id: string): NodeEvent[]
+  screenshot(id: string): Promise<Buffer>
+  lastScreen(id: string): Promise<Buffer>
+  /** Told when a node has ended, so that its consoles can be closed. */
+  onEnded(listener: (id: string) => void): void
+  /** What the boot found. */
+  readonly report: ReconcileReport
+  close(): void
+}
+
+/** Adopts what runs, looks at every disk, and only then answers. */
+export async function createNodes(dependencies: NodesDependencies): Promise<Nodes> {
+  const context: NodesContext = {
+    ...dependencies,
+    observations: createObservations(dependencies.layout),
+    startLimiter: createLimiter(Math.max(2, availableParallelism())),
+    admitted: new Map(),
+  }
+  const endListeners: ((id: string) => void)[] = []
+  const unsubscribe = context.engine.onChange((node) => {
+    void engineChanged(context, node, endListeners).catch((error: unknown) => {
+      context.log.error({ err: error, nodeId: node.id }, 'a change of a node could not be recorded')
+    })
+  })
+  const report = await reconcile(context)
+  const scan = setInterval(() => {
+    void inspectAll(context).catch((error: unknown) => context.log.warn({ err: error }, 'the storage scan failed'))
+  }, STORAGE_SCAN_MS)
+  scan.unref()
+
+  const view = (record: NodeRecord) => viewNode(context, record)
+  return {
+    report,
+    list: () => context.store.data.nodes.map(view),
+    get: (id) => view(recordOf(context, id)),
+    record: (id) => recordOf(context, id),
+    async create(request, actor) {
+      const created = await createNode(context, request, actor)
+      return { node: view(created.record), guestPassword: created.guestPassword }
+    },
+    update: async (id, request, actor) => view(await updateNode(context, id, request, actor)),
+    start: async (id, actor) => view(await startNode(context, id, actor)),
+    stop: async (id, now, actor) => view(await stopNode(context, id, now, actor)),
+    restart: async (id, actor) => view(await restartNode(context, id, actor)),
+    planDelete: (id) => planDelete(context, id),
+    delete: (id, deleteStorage) => deleteNode(context, id, deleteStorage),
+    events: (id) => [...recordOf(context, id).events],
+    screenshot: (id) => screenshotOf(context, id),
+    lastScreen: (id) => lastScreenOf(context, id),
+    onEnded: (listener) => void endListeners.push(listener),
+    close() {
+      clearInterval(scan)
+      unsubscribe()
+    },
+  }
+}
+
+async function engineChanged(context: NodesContext, node: EngineNode, ended: ((id: string) => void)[]): Promise<void> {
+  context.observations.setEngine(node)
+  const record = context.store.data.nodes.find((one) => one.id === node.id)
+  if (!record) return
+  publishNode(context, node.id)
+  const gone = node.phase === 'stopped' || node.phase === 'failed' || node.phase === 'absent'
+  if (!gone) return
+  for (const listener of ended) listener(node.id)
+  // An end within one of our own actions is recorded by that action.
+  if (record.desired === 'running' && context.observations.of(node.id).transition === undefined)
+    await recordEnd(context, record, node)
+}

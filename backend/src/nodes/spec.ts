@@ -1,0 +1,29 @@
+import type { Image } from '../domain/image.js'
+import type { NodeRecord } from '../domain/node.js'
+import type { NodeSpec } from '../hosts/engine.js'
+
+/** What the engine is asked to run: the record and its base image, nothing observed. Pure. */
+export function specOf(record: NodeRecord, image: Image): NodeSpec {
+  return {
+    id: record.id,
+    name: record.name,
+    generation: record.generation,
+    cpus: record.cpus,
+    memoryMib: record.memoryMib,
+    base: { file: image.file, fingerprint: record.base },
+    firmware: image.firmware,
+    directBoot: image.directBoot,
+    disks: [{ id: 'root', role: 'root', file: record.overlayFile, sizeBytes: record.diskBytes, readOnly: false }],
+    nics: [{ mac: record.mac, internet: record.internet }],
+    seed: image.cloudInit
+      ? {
+          // The id alone: cloud-init runs its first-boot steps once per instance id, and a rename is no new instance.
+          instanceId: record.id,
+          hostName: record.name,
+          user: record.guest.user,
+          passwordHash: record.guest.passwordHash,
+          sshKeys: record.guest.sshKeys,
+        }
+      : null,
+  }
+}

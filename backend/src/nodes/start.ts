@@ -1,0 +1,106 @@
+import { SandlabError } from '../domain/error.js'
+import { nodeRefuses, type NodeRecord } from '../domain/node.js'
+import { formatDuration } from '../domain/units.js'
+import { admit } from './admission.js'
+import { imageOf, publishNode, recordOf, saveRecord, viewNode, type Actor, type NodesContext } from './context.js'
+import { engineFailure } from './engine-failure.js'
+import { specOf } from './spec.js'
+
+/** Lock, verify storage, admission, record the wish, engine; done when QMP answers and the guest runs. */
+export async function startNode(context: NodesContext, id: string, actor: Actor): Promise<NodeRecord> {
+  const { id: nodeId } = recordOf(context, id)
+  return context.locks.run(nodeId, 'start', async () => {
+    const record = recordOf(context, nodeId)
+    const refusal = nodeRefuses('start', viewNode(context, record).status)
+    if (refusal !== undefined) throw new SandlabError('wrong_status', `${record.name}: ${refusal}`)
+    const image = imageOf(context, record.imageId)
+    const fault = await context.observations.inspectStorage(record, image)
+    if (fault !== undefined || !image) throw brokenNode(context, record, fault ?? 'its image is gone')
+    return context.startLimiter.run(() => startChecked(context, record, image, actor))
+  })
+}
+
+async function startChecked(
+  context: NodesContext,
+  record: NodeRecord,
+  image: NonNullable<ReturnType<typeof imageOf>>,
+  actor: Actor,
+): Promise<NodeRecord> {
+  const began = performance.now()
+  await admitNode(context, record)
+  try {
+    context.observations.setTransition(record.id, 'starting')
+    publishNode(context, record.id)
+    const started = await saveRecord(context, record.id, (draft) => {
+      draft.desired = 'running'
+      draft.generation += 1
+    })
+    const node = await context.engine.start(specOf(started, image), `start-${record.id}-${started.generation}`).wait()
+    context.observations.setEngine(node)
+    context.observations.setTransition(record.id, undefined)
+    return await saveRecord(context, record.id, () => {}, {
+      kind: 'started',
+      text: `Started in ${formatDuration(performance.now() - began)}.`,
+      actorLogin: actor.login,
+    })
+  } catch (error) {
+    context.observations.setTransition(record.id, undefined)
+    await startFailed(context, record, error)
+    throw engineFailure(error, `Could not start ${record.name}`)
+  } finally {
+    context.admitted.delete(record.id)
+  }
+}
+
+/** The wish is taken back, so that the node is stopped and not crashed, and the reason stays in its history. */
+async function startFailed(context: NodesContext, record: NodeRecord, error: unknown): Promise<void> {
+  context.observations.setEngine(await context.engine.inspect(record.id))
+  await saveRecord(
+    context,
+    record.id,
+    (draft) => {
+      draft.desired = 'stopped'
+    },
+    {
+      kind: 'warning',
+      text: `Start failed: ${error instanceof Error ? error.message : String(error)}`.slice(0, 2000),
+      actorLogin: null,
+    },
+  ).catch((failure: unknown) => {
+    // The disk may be the very reason; the next start or boot sets the wish right.
+    context.log.error({ err: failure, nodeId: record.id }, 'a failed start could not be recorded')
+    publishNode(context, record.id)
+  })
+}
+
+async function admitNode(context: NodesContext, record: NodeRecord): Promise<void> {
+  const report = await context.engine.probe()
+  const hosts = report.hosts.filter((host) => host.up)
+  const total = (pick: (host: (typeof hosts)[number]) => number) => hosts.reduce((sum, host) => sum + pick(host), 0)
+  const promised = new Map(context.admitted)
+  for (const node of context.store.data.nodes) {
+    const phase = context.observations.of(node.id).engine?.phase
+    if (phase === 'running' || phase === 'paused' || phase === 'unknown') promised.set(node.id, node)
+  }
+  promised.delete(record.id)
+  admit(
+    record.name,
+    record,
+    {
+      hostCpus: total((h) => h.cpus),
+      hostMemoryMib: total((h) => h.memoryMib),
+      freeMemoryMib: total((h) => h.freeMemoryMib),
+    },
+    context.rules,
+    [...promised.values()],
+  )
+  // No await between the sum and this line: two starts can't both take the last memory.
+  context.admitted.set(record.id, { cpus: record.cpus, memoryMib: record.memoryMib })
+}
+
+function brokenNode(context: NodesContext, record: NodeRecord, fault: string): SandlabError {
+  publishNode(context, record.id)
+  return new SandlabError('node_broken', `${record.name} can't be started: ${fault}`, {
+    hint: 'Nothing was changed. Put the file back where it was, then start again; the other nodes are not touched.',
+  })
+}

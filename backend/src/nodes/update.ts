@@ -1,0 +1,49 @@
+import { SandlabError } from '../domain/error.js'
+import { nodeRefuses, type NodeRecord, type UpdateNode } from '../domain/node.js'
+import { recordOf, saveRecord, viewNode, type Actor, type NodesContext } from './context.js'
+import { refuseTaken } from './create.js'
+
+/** Name: any time. CPUs and memory: when stopped. Internet: any time, applies at the next start. */
+export async function updateNode(
+  context: NodesContext,
+  id: string,
+  request: UpdateNode,
+  actor: Actor,
+): Promise<NodeRecord> {
+  const { id: nodeId } = recordOf(context, id)
+  return context.locks.run(nodeId, `update-${JSON.stringify(request)}`, async () => {
+    const record = recordOf(context, nodeId)
+    const status = viewNode(context, record).status
+    const changesResources = request.cpus !== undefined || request.memoryMib !== undefined
+    const refusal =
+      (changesResources ? nodeRefuses('changeResources', status) : undefined) ??
+      (request.name === undefined ? undefined : nodeRefuses('rename', status))
+    if (refusal !== undefined) throw new SandlabError('wrong_status', `${record.name}: ${refusal}`)
+    return saveRecord(
+      context,
+      nodeId,
+      (draft) => {
+        if (request.name !== undefined) {
+          refuseTaken({ ...context.store.data }, request.name, draft.ownerId, nodeId)
+          draft.name = request.name
+        }
+        if (request.cpus !== undefined) draft.cpus = request.cpus
+        if (request.memoryMib !== undefined) draft.memoryMib = request.memoryMib
+        if (request.internet !== undefined) draft.internet = request.internet
+      },
+      { kind: 'changed', text: describe(record, request), actorLogin: actor.login },
+    )
+  })
+}
+
+function describe(before: NodeRecord, request: UpdateNode): string {
+  const parts = [
+    request.name === undefined ? '' : `name ${before.name} → ${request.name}`,
+    request.cpus === undefined ? '' : `CPUs ${before.cpus} → ${request.cpus}`,
+    request.memoryMib === undefined ? '' : `memory ${before.memoryMib} → ${request.memoryMib} MiB`,
+    request.internet === undefined
+      ? ''
+      : `internet ${request.internet ? 'allowed' : 'not allowed'} from the next start`,
+  ]
+  return `Changed: ${parts.filter((part) => part !== '').join(', ')}.`
+}
