@@ -1,0 +1,44 @@
+import { SandlabError } from '../domain/error.js'
+import { labStateSchema, type LabState } from '../domain/state.js'
+import { firstIssue } from './envelope.js'
+
+const SCHEMAS = labStateSchema.shape
+
+/** Frozen records that fit their schema; a commit of one node in 1,000 looks at one. */
+const CHECKED = new WeakSet()
+
+/** Records that were just parsed need no second look. */
+export function trustRecords(state: LabState): void {
+  for (const records of Object.values(state)) for (const record of records) CHECKED.add(record)
+}
+
+/**
+ * Refuses (`internal`) a change whose records the next start could not read: a mistake of ours must end one request,
+ * not the state file. Records that did not change are not looked at again.
+ */
+export function checkRecords(before: LabState, after: LabState): void {
+  if (before === after) return
+  for (const name of Object.keys({ ...SCHEMAS, ...after })) {
+    if (!isCollection(name)) throw misfit(name, 'the state has no such part')
+    if (before[name] !== after[name]) checkCollection(name, before[name], after[name])
+  }
+}
+
+function isCollection(name: string): name is keyof LabState {
+  return Object.hasOwn(SCHEMAS, name)
+}
+
+function checkCollection(name: keyof LabState, before: readonly object[], after: unknown): void {
+  if (!Array.isArray(after)) throw misfit(name, 'it is not a list')
+  const records: readonly object[] = after
+  for (const [index, record] of records.entries()) {
+    if (record === before[index] || CHECKED.has(record)) continue
+    const checked = SCHEMAS[name].element.safeParse(record)
+    if (!checked.success) throw misfit(`${name}.${index}`, firstIssue(checked.error))
+    CHECKED.add(record)
+  }
+}
+
+function misfit(where: string, what: string): SandlabError {
+  return new SandlabError('internal', `A change would have broken the state: ${where}: ${what}`)
+}

@@ -1,0 +1,64 @@
+import { mkdir } from 'node:fs/promises'
+import { SandlabError, isSandlabError } from '../domain/error.js'
+import type { Layout } from '../domain/layout.js'
+import { storageFailure } from '../system/durable-file.js'
+import { freezeTree } from './draft.js'
+import { withStateLock } from './lock.js'
+import { listStorage, readImageSidecars, readNodeSidecars, type UnreadableSidecar } from './sidecar-records.js'
+import { loadStateFiles, moveStateFilesAside, writeStateFile } from './state-files.js'
+
+export interface RebuildReport {
+  nodes: number
+  images: number
+  /** Disks whose nodes were deleted with their storage kept: they stay orphans. */
+  detached: number
+  /** Disks without a readable record; nothing happens to them. */
+  overlaysWithoutRecord: number
+  unreadable: UnreadableSidecar[]
+  /** Where the files that could not be read are now. */
+  movedAside: string[]
+}
+
+/**
+ * Makes a fresh state file from the records beside the disks and base images, after safe mode. What could not be read
+ * is moved aside under a dated name, never overwritten. A node comes back as its sidecar has it; one whose disk is
+ * missing shows as broken. Finished operations are lost.
+ *
+ * Throws `wrong_status` when the state can be read and `state_locked` when a backend uses it; nothing is changed then.
+ */
+export async function rebuildFromSidecars(layout: Layout): Promise<RebuildReport> {
+  await mkdir(layout.state, { recursive: true, mode: 0o700 })
+  return withStateLock(layout, async () => {
+    await refuseReadableState(layout)
+    const nodes = await readNodeSidecars(layout)
+    const images = await readImageSidecars(layout)
+    const records = nodes.found.filter((sidecar) => sidecar.status === 'attached').map((sidecar) => sidecar.record)
+    const known = new Set(nodes.found.map((sidecar) => sidecar.record.overlayFile))
+    const { overlays } = await listStorage(layout)
+    const movedAside = await moveStateFilesAside(layout)
+    const data = freezeTree({ nodes: records, images: images.found, operations: [] })
+    try {
+      await writeStateFile(layout, { revision: 1, data })
+    } catch (error) {
+      throw storageFailure('write the rebuilt state', error)
+    }
+    return {
+      nodes: records.length,
+      images: images.found.length,
+      detached: nodes.found.length - records.length,
+      overlaysWithoutRecord: overlays.filter((file) => !known.has(file)).length,
+      unreadable: [...nodes.unreadable, ...images.unreadable],
+      movedAside,
+    }
+  })
+}
+
+async function refuseReadableState(layout: Layout): Promise<void> {
+  try {
+    await loadStateFiles(layout)
+  } catch (error) {
+    if (isSandlabError(error, 'safe_mode')) return
+    throw error
+  }
+  throw new SandlabError('wrong_status', 'The state can be read: there is nothing to rebuild.')
+}
