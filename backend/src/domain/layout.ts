@@ -52,6 +52,8 @@ export const overlayApiPath = (overlayFileName: string) => `/overlays/${overlayF
 
 // images/
 export const imageFile = (l: Layout, file: string) => `${l.images}/${file}`
+/** The image's record, so that a lost state file can be rebuilt; `.image.json` because an image may be named `catalog`. */
+export const imageSidecarFile = (l: Layout, imageId: string) => `${l.images}/${imageId}.image.json`
 export const catalogFile = (l: Layout) => `${l.images}/catalog.json`
 export const imageStagingDir = (l: Layout) => `${l.images}/.staging`
 /** Uploads and downloads wait here until the import room has looked at them. */

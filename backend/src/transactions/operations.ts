@@ -1,6 +1,6 @@
 import { isSandlabError, SandlabError } from '../domain/error.js'
 import type { OperationId } from '../domain/ids.js'
-import type { Operation, OperationKind } from '../domain/operation.js'
+import type { Operation } from '../domain/operation.js'
 import type { Bus } from '../events/bus.js'
 import type { Store } from '../state/store.js'
 import type { Logger } from '../system/log.js'

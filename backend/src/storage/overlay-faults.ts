@@ -1,0 +1,110 @@
+import type { Stats } from 'node:fs'
+import { lstat } from 'node:fs/promises'
+import { isSandlabError } from '../domain/error.js'
+import type { Fingerprint, Image } from '../domain/image.js'
+import { imageFile, overlayApiPath, overlayFile, type Layout } from '../domain/layout.js'
+import type { NodeRecord } from '../domain/node.js'
+import { formatBytes } from '../domain/units.js'
+import { errnoOf } from '../system/durable-file.js'
+import { workerIdentity, type Identity } from '../system/identity.js'
+import { wholeSectors } from '../system/qcow2-overlay.js'
+import { readQcow2Header, type Qcow2Header } from '../system/qcow2.js'
+
+/** What is wrong with a node's disk or its base, as a sentence; undefined when nothing is. */
+export async function overlayFault(
+  layout: Layout,
+  record: NodeRecord,
+  image: Image | undefined,
+  expectedBacking: string,
+): Promise<string | undefined> {
+  const path = overlayFile(layout, record.id)
+  const name = overlayApiPath(record.overlayFile)
+  const identity = workerIdentity()
+  const file = await look(path)
+  const fileFault = file.stats ? kindFault(file.stats, identity, 'write') : file.fault
+  if (fileFault !== undefined) return `Its disk ${name} ${fileFault}.`
+  const header = await readHeader(path)
+  if (typeof header === 'string') return `Its disk ${name} is damaged: ${header}.`
+  if (!image) return `Its base image ${record.imageId} is gone.`
+  const disagreement = headerFault(header, record, expectedBacking)
+  if (disagreement !== undefined) return `Its disk ${name} ${disagreement}.`
+  const baseFault = await baseImageFault(imageFile(layout, image.file), record.base, identity)
+  if (baseFault !== undefined) return `Its base image ${image.file} ${baseFault}.`
+  if (image.fingerprint.sha256 !== record.base.sha256) {
+    return `Its base image ${image.file} was replaced by another one: the node's disk does not fit it.`
+  }
+  return undefined
+}
+
+/** What a base image must still be: reading an overlay over a changed base gives wrong data without any error. */
+export async function baseImageFault(
+  path: string,
+  expected: Fingerprint,
+  identity: Identity | undefined,
+): Promise<string | undefined> {
+  const { stats, fault } = await look(path)
+  if (!stats) return fault
+  const unusable = kindFault(stats, identity, 'read')
+  if (unusable !== undefined) return unusable
+  const changed = [
+    ...(stats.size === expected.sizeBytes
+      ? []
+      : [`its size is ${formatBytes(stats.size)} (${stats.size} bytes), it was ${expected.sizeBytes} bytes`]),
+    // Recorded whole; the file system knows fractions.
+    ...(Math.abs(stats.mtimeMs - expected.mtimeMs) < 1
+      ? []
+      : [`it was written at ${stats.mtime.toISOString()}, before at ${new Date(expected.mtimeMs).toISOString()}`]),
+  ]
+  return changed.length === 0 ? undefined : `has changed since the node was made: ${changed.join('; ')}`
+}
+
+async function look(path: string): Promise<{ stats: Stats; fault?: never } | { stats?: never; fault: string }> {
+  try {
+    return { stats: await lstat(path) }
+  } catch (error) {
+    const errno = errnoOf(error)
+    return { fault: errno === 'ENOENT' || errno === 'ENOTDIR' ? 'is missing' : `can't be looked at (${errno})` }
+  }
+}
+
+function kindFault(stats: Stats, identity: Identity | undefined, access: 'read' | 'write'): string | undefined {
+  if (stats.isDirectory()) return 'is a folder, not a disk'
+  if (stats.isSymbolicLink()) return 'is a symbolic link, not a disk'
+  if (!stats.isFile()) return 'is not a regular file'
+  const user = identity ?? { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+  const needed = access === 'read' ? 0o4 : 0o6
+  if (user.uid === 0 || (bitsFor(stats, user) & needed) === needed) return undefined
+  return `can't be ${access === 'read' ? 'read' : 'read and written'} by the user that runs QEMU (uid ${user.uid})`
+}
+
+/** The rwx bits that apply to a user, as the kernel picks them: owner, else group, else others. */
+function bitsFor(stats: Stats, user: Identity): number {
+  if (stats.uid === user.uid) return (stats.mode >> 6) & 0o7
+  if (stats.gid === user.gid) return (stats.mode >> 3) & 0o7
+  return stats.mode & 0o7
+}
+
+async function readHeader(path: string): Promise<Qcow2Header | string> {
+  try {
+    return await readQcow2Header(path)
+  } catch (error) {
+    if (isSandlabError(error, 'image_refused')) return String(error.details?.['reason'])
+    return `it can't be read (${errnoOf(error)})`
+  }
+}
+
+function headerFault(header: Qcow2Header, record: NodeRecord, expectedBacking: string): string | undefined {
+  if (header.incompatible.includes('corrupt')) return 'is marked as corrupt by QEMU'
+  if (header.incompatible.includes('data-file')) return 'keeps its data in another file'
+  if (header.unknownIncompatibleBits !== 0n) return 'uses features that SandLabX does not know'
+  if (header.cryptMethod !== 0) return 'is encrypted'
+  if (header.backingFile === null) return 'has no base image in its header'
+  if (header.backingFile !== expectedBacking || header.backingFormat !== 'qcow2') {
+    return `names ${header.backingFile} as its base, not ${expectedBacking}`
+  }
+  const expectedSize = wholeSectors(record.diskBytes)
+  if (header.virtualSizeBytes !== expectedSize) {
+    return `has a virtual size of ${header.virtualSizeBytes} bytes, its record says ${expectedSize}`
+  }
+  return undefined
+}

@@ -1,0 +1,124 @@
+import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises'
+import { basename, join, relative } from 'node:path'
+import { SandlabError } from '../domain/error.js'
+import type { Image } from '../domain/image.js'
+import {
+  imageFile,
+  overlayFile,
+  overlayFileName,
+  overlayStagingDir,
+  sidecarFile,
+  trashDir,
+  uefiVariablesFile,
+  type Layout,
+} from '../domain/layout.js'
+import type { NodeRecord } from '../domain/node.js'
+import { formatBytes } from '../domain/units.js'
+import { errnoOf, fsyncDirectory, publishFile, stagingName, storageFailure } from '../system/durable-file.js'
+import { workerIdentity } from '../system/identity.js'
+import { wholeSectors, writeQcow2Overlay } from '../system/qcow2-overlay.js'
+import { overlayFault } from './overlay-faults.js'
+
+export interface NewOverlay {
+  layout: Layout
+  nodeId: string
+  /** File name in `images/`. */
+  imageFile: string
+  /** At least the base's; rounded up to whole sectors. */
+  virtualSizeBytes: number
+  baseVirtualSizeBytes: number
+}
+
+/**
+ * Makes the node's empty disk over its base: written and fsynced under a staging name, then given its own. It belongs to
+ * the worker that runs QEMU. The path of the base in its header is relative, so that it holds in and out of a container.
+ *
+ * Throws `disk_too_small`, `busy` when the node has a disk already (which stays), `no_space`, `state_io`; leaves nothing.
+ */
+export async function createOverlay(plan: NewOverlay): Promise<void> {
+  const { layout, nodeId } = plan
+  const virtualSizeBytes = wholeSectors(plan.virtualSizeBytes)
+  if (virtualSizeBytes < plan.baseVirtualSizeBytes) {
+    throw new SandlabError(
+      'disk_too_small',
+      `Could not make a disk of ${formatBytes(virtualSizeBytes)}: its base has ${formatBytes(plan.baseVirtualSizeBytes)}.`,
+      { details: { minimumBytes: plan.baseVirtualSizeBytes } },
+    )
+  }
+  const staging = stagingName(join(overlayStagingDir(layout), overlayFileName(nodeId)))
+  try {
+    await mkdir(overlayStagingDir(layout), { recursive: true, mode: 0o700 })
+    const backingFile = await backingPath(layout, plan.imageFile)
+    await writeQcow2Overlay(staging, { backingFile, virtualSizeBytes }, { owner: workerIdentity() })
+    await publishFile(staging, overlayFile(layout, nodeId))
+  } catch (error) {
+    await rm(staging, { force: true }).catch(() => undefined) // the first error is the one to tell
+    if (errnoOf(error) === 'EEXIST') {
+      throw new SandlabError('busy', `Could not make ${overlayFileName(nodeId)}: it exists already.`, { cause: error })
+    }
+    throw storageFailure(`make ${overlayFileName(nodeId)}`, error)
+  }
+}
+
+/** Takes back a creation: disk, record and UEFI variables, and nothing else. Only for a node that never ran. */
+export async function discardOverlay(layout: Layout, nodeId: string): Promise<void> {
+  for (const path of filesOf(layout, nodeId)) await rm(path, { force: true })
+  await fsyncDirectory(layout.overlays)
+}
+
+/** Removes what creations left that a kill ended half way. Called once, at the start, under the state's lock. */
+export async function sweepOverlayStaging(layout: Layout): Promise<void> {
+  await rm(overlayStagingDir(layout), { recursive: true, force: true })
+}
+
+/**
+ * Moves disk, record and UEFI variables of a stopped node into `overlays/.trash/<time>_<id>/`, by rename; what is not
+ * there is left out. Returns that folder, or null when there was nothing. May be called again after a failure.
+ */
+export async function trashOverlay(layout: Layout, nodeId: string, now = new Date()): Promise<string | null> {
+  const folder = join(trashDir(layout), `${now.toISOString().replaceAll(':', '-')}_${nodeId}`)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  for (const path of filesOf(layout, nodeId)) {
+    await rename(path, join(folder, basename(path))).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw storageFailure(`move ${basename(path)} to the trash`, error)
+    })
+  }
+  await fsyncDirectory(folder)
+  await fsyncDirectory(layout.overlays)
+  if ((await readdir(folder)).length > 0) return folder
+  await rm(folder, { recursive: true })
+  return null
+}
+
+/**
+ * Looks whether the node could be started on its disk: the file, its header, its base. Not for a running node. `reason`
+ * is a sentence for people. The base's sha256 is not read: size and time of change are compared.
+ */
+export async function inspectOverlay(
+  layout: Layout,
+  record: NodeRecord,
+  image: Image | undefined,
+): Promise<{ ok: true; usedBytes: number } | { ok: false; reason: string }> {
+  const expectedBacking = image ? await backingPath(layout, image.file).catch(() => '') : ''
+  const reason = await overlayFault(layout, record, image, expectedBacking)
+  if (reason !== undefined) return { ok: false, reason }
+  return { ok: true, usedBytes: (await usedBytes(overlayFile(layout, record.id))) ?? 0 }
+}
+
+/** Bytes that a file holds on the disk, without its holes; null when it can't be read. */
+export async function usedBytes(path: string): Promise<number | null> {
+  return stat(path).then(
+    (found) => found.blocks * 512,
+    () => null,
+  )
+}
+
+/** `../images/<file>`: from the overlay's folder, through symbolic links, as the kernel will walk it. */
+async function backingPath(layout: Layout, file: string): Promise<string> {
+  const [from, to] = await Promise.all([realpath(layout.overlays), realpath(layout.images)])
+  return relative(from, imageFile({ ...layout, images: to }, file))
+}
+
+function filesOf(layout: Layout, nodeId: string): string[] {
+  return [overlayFile(layout, nodeId), sidecarFile(layout, nodeId), uefiVariablesFile(layout, nodeId)]
+}
