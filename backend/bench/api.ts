@@ -23,7 +23,11 @@ import { paired } from './bench.js'
 const run = promisify(execFile)
 
 export const benches: Bench[] = [
-  { name: 'GET /api/nodes with 1,000 nodes, against the same bytes from a bare Express route', goal: 3, run: listNodes },
+  {
+    name: 'GET /api/nodes with 1,000 nodes, against the same bytes from a bare Express route',
+    goal: 3,
+    run: listNodes,
+  },
   { name: 'node create over the API, against qemu-img create of its overlay', goal: 3, run: createNode },
   { name: 'resident memory of the backend with 1,000 stopped nodes', goal: 220, unit: 'MiB', run: residentMemory },
 ]
@@ -41,10 +45,17 @@ async function listNodes() {
   const server = bare.listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   const plainUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/nodes`
-  const result = await paired(() => fetchText(`${lab.url}/api/nodes`, person.token), () => fetchText(plainUrl, ''), 60)
+  const result = await paired(
+    () => fetchText(`${lab.url}/api/nodes`, person.token),
+    () => fetchText(plainUrl, ''),
+    60,
+  )
   server.close()
   await lab.close()
-  return { ratio: result.ratio, detail: `${bytes.length} bytes: ${result.oursMs.toFixed(1)} ms against ${result.plainMs.toFixed(1)} ms` }
+  return {
+    ratio: result.ratio,
+    detail: `${bytes.length} bytes: ${result.oursMs.toFixed(1)} ms against ${result.plainMs.toFixed(1)} ms`,
+  }
 }
 
 async function fetchText(url: string, token: string): Promise<string> {
@@ -69,7 +80,16 @@ async function createNode() {
   const ours = () => person.send('POST', '/api/nodes', { name: `n-${(count += 1)}`, image: 'empty' })
   const plain = () =>
     run('qemu-img', [
-      'create', '-q', '-f', 'qcow2', '-b', '../images/empty.qcow2', '-F', 'qcow2', '-o', 'cluster_size=128k,extended_l2=on',
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      '-b',
+      '../images/empty.qcow2',
+      '-F',
+      'qcow2',
+      '-o',
+      'cluster_size=128k,extended_l2=on',
       `${services.config.layout.overlays}/plain-${count}.qcow2`,
     ])
   const result = await paired(ours, plain, 40)
@@ -87,7 +107,13 @@ async function residentMemory() {
   await store.change((draft) => void draft.nodes.push(...manyRecords(1000, randomUUID(), image.fingerprint)))
   await store.close()
   const backend = spawn(process.execPath, [new URL('../src/main.js', import.meta.url).pathname], {
-    env: { PATH: process.env['PATH'], SANDLABX_DATA: dataDir, SANDLABX_PORT: '0', SANDLABX_LOG_LEVEL: 'silent', DATABASE_URL: database.url },
+    env: {
+      PATH: process.env['PATH'],
+      SANDLABX_DATA: dataDir,
+      SANDLABX_PORT: '0',
+      SANDLABX_LOG_LEVEL: 'silent',
+      DATABASE_URL: database.url,
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   try {

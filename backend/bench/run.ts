@@ -19,6 +19,8 @@ for (const room of ROOMS) {
     table.push([bench.name, `≤ ${bench.goal} ${unit}`, `${ratio.toFixed(2)} ${unit}`, met ? 'met' : 'MISSED', detail])
   }
 }
-process.stdout.write(`${new Date().toISOString().slice(0, 10)}, ${cpus().length} CPUs, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}\n`)
+process.stdout.write(
+  `${new Date().toISOString().slice(0, 10)}, ${cpus().length} CPUs, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}\n`,
+)
 process.stdout.write(`${table.toString()}\n`)
 process.exitCode = missed === 0 ? 0 : 3

@@ -9,7 +9,7 @@ import type { Lab, Services } from './api/services.js'
 import type { Config } from './config.js'
 import { createConsoles } from './consoles/gateway.js'
 import { isSandlabError } from './domain/error.js'
-import { firstLoginFile } from './domain/layout.js'
+import { auditSpoolFile } from './domain/layout.js'
 import { createBus } from './events/bus.js'
 import { createSockets } from './events/sockets.js'
 import type { NodeEngine } from './hosts/engine.js'
@@ -124,18 +124,14 @@ async function makeServices(
   const { config } = options
   const bus = createBus()
   const database = await connectDatabase(config, log, closing)
-  const accounts = createAccounts(database)
+  const accounts = createAccounts(database, { layout: config.layout })
   const sessions = createSessions(database)
+  closing.push(async () => sessions.close())
   const tokens = createTokens(database)
-  const audit = createAudit(database, log)
+  const audit = createAudit(database, log, { spoolFile: auditSpoolFile(config.layout) })
   closing.push(() => audit.close())
   const directory = createDirectory()
-  const first = await accounts.ensureFirstAdministrator()
-  if (first) {
-    await writeFile(firstLoginFile(config.layout), `${JSON.stringify(first)}\n`, { mode: 0o600 })
-    process.stdout.write(`First administrator: ${first.login}  password: ${first.password}\n`)
-  }
-  directory.fill(await accounts.list())
+  await prepareAccounts(accounts, directory, log, closing)
 
   const services: Services = {
     config,
@@ -149,12 +145,6 @@ async function makeServices(
     audit,
     signInLimiter: createSignInLimiter(),
     directory,
-    consoles: createConsoles({
-      engine: () => services.lab?.engine,
-      log,
-      originAllowed: (request) => consoleOriginAllowed(services, request),
-      mayOpen: (subject, nodeId) => mayOpenConsole(services, subject, nodeId),
-    }),
     lab: undefined,
     safeMode: undefined,
     stateWarning: null,
@@ -162,19 +152,49 @@ async function makeServices(
     rebuild: () => Promise.reject(new Error('not in safe mode')),
     localTokenHash: await writeLocalToken(config),
   }
-  closing.push(() => services.consoles.close())
   return services
+}
+
+/** With the database away the backend still serves what runs; accounts are made and read as soon as it is back. */
+async function prepareAccounts(
+  accounts: Services['accounts'],
+  directory: Services['directory'],
+  log: Services['log'],
+  closing: (() => Promise<unknown>)[],
+): Promise<void> {
+  const prepare = async () => {
+    const first = await accounts.ensureFirstAdministrator()
+    if (first) {
+      process.stdout.write(`First administrator: ${first.login}  password: ${first.password}\n`)
+    }
+    directory.fill(await accounts.list())
+  }
+  try {
+    await prepare()
+  } catch (error) {
+    if (!isSandlabError(error, 'database_down')) throw error
+    log.error({ err: error }, 'the database does not answer; trying again every two seconds')
+    const retry = setInterval(
+      () =>
+        void prepare().then(
+          () => clearInterval(retry),
+          () => undefined,
+        ),
+      2000,
+    )
+    closing.push(async () => clearInterval(retry))
+  }
 }
 
 async function connectDatabase(config: Config, log: Services['log'], closing: (() => Promise<unknown>)[]) {
   if (config.databaseUrl !== undefined) {
-    const database = await openDatabase({ connectionString: config.databaseUrl }, log)
+    const database = openDatabase({ connectionString: config.databaseUrl }, log)
     closing.push(() => database.close())
     return database
   }
   const postgres = await startPostgres({ layout: config.layout, log, identity: workerIdentity() })
   closing.push(() => postgres.stop())
-  const database = await openDatabase(postgres.connection, log)
+  const database = openDatabase(postgres.connection, log)
   closing.push(() => database.close())
   return database
 }
@@ -222,9 +242,15 @@ async function makeLab(
     now: () => new Date(),
   })
   closing.push(async () => nodes.close())
-  nodes.onEnded((id) => services.consoles.closeForNode(id))
+  const consoles = createConsoles({
+    engine,
+    log,
+    originAllowed: (request) => consoleOriginAllowed(services, request),
+    mayOpen: (subject, nodeId) => mayOpenConsole(services, subject, nodeId),
+  })
+  closing.push(async () => consoles.close())
   log.info({ adopted: nodes.report.adopted, crashed: nodes.report.crashed, broken: nodes.report.broken }, 'reconciled')
-  return { store, engine, nodes, operations, uploads }
+  return { store, engine, nodes, consoles, operations, uploads }
 }
 
 function connectLiveUpdates(services: Services, http: Server) {
@@ -235,8 +261,8 @@ function connectLiveUpdates(services: Services, http: Server) {
     originAllowed: (request) => originAllowed(services, request, true),
   })
   services.sessions.onRevoked(({ credentialId, userId }) => {
-    if (credentialId !== undefined) services.consoles.closeForCredential(credentialId)
-    else if (userId !== undefined) services.consoles.closeForUser(userId)
+    if (credentialId !== undefined) services.lab?.consoles.closeForCredential(credentialId)
+    if (userId !== undefined) services.lab?.consoles.closeForUser(userId)
     live.disconnect((subject) =>
       credentialId === undefined ? subject.userId === userId : subject.credentialId === credentialId,
     )

@@ -2,6 +2,7 @@ import type { ErrorRequestHandler } from 'express'
 import { ERROR_CODES, isSandlabError, SandlabError, type ErrorBody } from '../domain/error.js'
 import { z } from 'zod'
 import type { Logger } from '../system/log.js'
+import { requestIdOf } from './request-id.js'
 
 /** Turns whatever was thrown into an expected failure; what is not expected becomes a bare `internal`. */
 export function toSandlabError(error: unknown): SandlabError {
@@ -55,7 +56,7 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
   return (thrown, request, response, _next) => {
     const error = toSandlabError(thrown)
     const { status } = ERROR_CODES[error.code]
-    const requestId = String(request.id)
+    const requestId = requestIdOf(request)
     if (status >= 500) log.error({ err: error.cause ?? error, code: error.code, requestId }, error.message)
     if (response.headersSent) {
       response.destroy()

@@ -9,6 +9,7 @@ import { toSandlabError } from './errors.js'
 import { countRequest } from './metrics.js'
 import type { RawAnswer, Route, RouteContext } from './route.js'
 import { labOf, type Services } from './services.js'
+import { requestIdOf } from './request-id.js'
 
 /** Makes an Express handler of each row: who, may they, is the input right, handle, answer, audit. In that order. */
 export function mountRoutes(app: Express, services: Services, routes: Route[]): void {
@@ -29,10 +30,12 @@ function handler(services: Services, row: Route): RequestHandler {
       if (row.beforeReady !== true) labOf(services)
       subject = await admitted(services, row, request)
       const context = contextOf(services, row, request, response, subject, audit)
-      send(row, response, await row.handle(context as RouteContext<never, never, never>))
-      note(services, row, request, subject, audit, null)
+      const result = await row.handle(context as RouteContext<never, never, never>) // checked by `route`
+      // Before the reply: what was acknowledged is in the audit log, or in its spool.
+      await note(services, row, request, subject, audit, null)
+      send(row, response, result)
     } catch (error) {
-      note(services, row, request, subject, audit, toSandlabError(error).code)
+      await note(services, row, request, subject, audit, toSandlabError(error).code)
       throw error
     }
   }
@@ -41,7 +44,7 @@ function handler(services: Services, row: Route): RequestHandler {
 /** The subject, once everything that can be said without looking at the input has been said. */
 async function admitted(services: Services, row: Route, request: Request): Promise<Subject | null> {
   if (row.access === 'public') {
-    if (row.method !== 'get') refuseForeignPage(services, request)
+    if (row.method !== 'get') refuseForeignPage(request)
     return null
   }
   const subject = await subjectOf(services, request)
@@ -63,10 +66,9 @@ async function admitted(services: Services, row: Route, request: Request): Promi
 }
 
 /** Sign-in has no session yet: a foreign page must not sign a browser in to somebody else's account. */
-function refuseForeignPage(services: Services, request: Request): void {
+function refuseForeignPage(request: Request): void {
   const site = request.headers['sec-fetch-site']
   if (site === undefined || site === 'same-origin' || site === 'none') return
-  void services
   throw new SandlabError('foreign_origin', 'This request came from another site.')
 }
 
@@ -90,7 +92,7 @@ function contextOf(
     body: row.body ? parseBody(row.body, request) : undefined,
     request,
     response,
-    requestId: String(request.id),
+    requestId: requestIdOf(request),
     about: (object) => void (audit.object = object),
   }
 }
@@ -141,14 +143,14 @@ class AuditNote {
 const SECRET_FIELDS = /password|token|secret/i
 
 /** One row for each change, whether it worked or not. Writing it never fails the request: the audit spools. */
-function note(
+async function note(
   services: Services,
   row: Route,
   request: Request,
   subject: Subject | null,
   audit: AuditNote,
   code: string | null,
-): void {
+): Promise<void> {
   if (row.audit === undefined) return
   const { object } = audit
   const details = Object.entries(object?.details ?? {}).filter(([name]) => !SECRET_FIELDS.test(name))
@@ -162,9 +164,9 @@ function note(
     address: addressOf(services.config, request),
     result: code === null ? ('success' as const) : ('failure' as const),
     code,
-    requestId: String(request.id),
+    requestId: requestIdOf(request),
     details: Object.fromEntries(details),
   }
-  services.audit.append(entry)
+  await services.audit.append(entry)
   services.bus.publish('audit', entry.requestId, null)
 }

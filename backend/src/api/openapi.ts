@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
 import { ERROR_CODES, type ErrorCode } from '../domain/error.js'
 import type { Route } from './route.js'
-import { allRoutes } from './routes.js'
 
 const errorSchema = z
   .object({
@@ -19,7 +18,7 @@ const errorSchema = z
 let document: ReturnType<typeof createDocument> | undefined
 
 /** OpenAPI 3.1, made from the very schemas that check the requests; the same object on every call. */
-export function openApiDocument(version: string): ReturnType<typeof createDocument> {
+export function openApiDocument(version: string, routes: Route[]): ReturnType<typeof createDocument> {
   document ??= createDocument({
     openapi: '3.1.0',
     info: {
@@ -35,14 +34,14 @@ export function openApiDocument(version: string): ReturnType<typeof createDocume
         token: { type: 'http', scheme: 'bearer' },
       },
     },
-    paths: paths(),
+    paths: paths(routes),
   })
   return document
 }
 
-function paths(): ZodOpenApiPathsObject {
+function paths(routes: Route[]): ZodOpenApiPathsObject {
   const result: ZodOpenApiPathsObject = {}
-  for (const row of allRoutes()) {
+  for (const row of routes) {
     result[row.path] = { ...result[row.path], [row.method]: operation(row) }
   }
   return result

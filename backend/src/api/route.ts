@@ -67,5 +67,5 @@ export function route<
     handle(context: RouteContext<Parsed<P>, Parsed<Q>, Parsed<B>>): Promise<unknown>
   },
 ): Route {
-  return row as unknown as Route // the three type parameters are checked above and erased here
+  return row // the three type parameters are checked above and erased here
 }

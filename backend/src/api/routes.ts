@@ -1,4 +1,6 @@
-import type { Route } from './route.js'
+import { z } from 'zod'
+import { openApiDocument } from './openapi.js'
+import { route, type Route } from './route.js'
 import { consoleRoutes } from './routes/consoles.js'
 import { imageRoutes } from './routes/images.js'
 import { nodeRoutes } from './routes/nodes.js'
@@ -6,6 +8,18 @@ import { operationRoutes } from './routes/operations.js'
 import { sessionRoutes } from './routes/session.js'
 import { systemRoutes } from './routes/system.js'
 import { userRoutes } from './routes/users.js'
+
+const openApiRoute = route({
+  method: 'get',
+  path: '/api/openapi.json',
+  tag: 'System',
+  summary: 'This API as OpenAPI 3.1',
+  access: 'public',
+  answer: { status: 200, schema: z.looseObject({ openapi: z.string() }) },
+  beforeReady: true,
+  beforePasswordChange: true,
+  handle: async ({ services }) => openApiDocument(services.version, allRoutes()),
+})
 
 /** The whole API. What is not here is not served under `/api`, but for the uploads' own protocol. */
 export function allRoutes(): Route[] {
@@ -17,5 +31,6 @@ export function allRoutes(): Route[] {
     ...imageRoutes,
     ...operationRoutes,
     ...systemRoutes,
+    openApiRoute,
   ]
 }

@@ -15,6 +15,7 @@ import { allRoutes } from './routes.js'
 import type { Services } from './services.js'
 import { mountUploads } from './uploads.js'
 import { upgradeConsole } from './upgrade.js'
+import { requestIdOf } from './request-id.js'
 
 const BODY_LIMIT_BYTES = 256 * 1024
 
@@ -40,7 +41,7 @@ export function createServer(services: Services, pageFolder: string | undefined)
     }),
   )
   app.use((request, response, next) => {
-    response.setHeader('X-Request-Id', String(request.id))
+    response.setHeader('X-Request-Id', requestIdOf(request))
     next()
   })
   app.use(...contentSecurity())

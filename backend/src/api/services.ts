@@ -6,6 +6,7 @@ import type { Consoles } from '../consoles/gateway.js'
 import type { NodeEngine } from '../hosts/engine.js'
 import type { Uploads } from '../images/uploads.js'
 import type { Nodes } from '../nodes/nodes.js'
+import type { RebuildReport } from '../state/rebuild.js'
 import type { Store } from '../state/store.js'
 import type { Logger } from '../system/log.js'
 import type { Operations } from '../transactions/operations.js'
@@ -22,6 +23,7 @@ export interface Lab {
   store: Store
   engine: NodeEngine
   nodes: Nodes
+  consoles: Consoles
   operations: Operations
   uploads: Uploads
 }
@@ -39,7 +41,6 @@ export interface Services {
   audit: Audit
   signInLimiter: SignInLimiter
   directory: Directory
-  consoles: Consoles
   /** Undefined until ready; in safe mode for good, with the reason. */
   lab: Lab | undefined
   safeMode: { reason: string; sidecars: number } | undefined
@@ -48,7 +49,7 @@ export interface Services {
   /** Runs every health check now. */
   checkHealth(): Promise<HealthCheck[]>
   /** In safe mode: rebuilds the state from the sidecars and goes on. */
-  rebuild(): Promise<{ nodes: number; images: number }>
+  rebuild(): Promise<RebuildReport>
   /** SHA-256 of the local administrator credential in `state/local-token`. */
   localTokenHash: string
 }

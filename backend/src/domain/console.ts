@@ -56,12 +56,23 @@ export type SerialClientMessage = z.infer<typeof serialClientMessageSchema>
 export interface Viewer {
   id: string
   login: string
+  kind: ConsoleKind
   mode: ConsoleMode
+  /** What this viewer types reaches the guest. One at a time on the serial line; on the screen everyone in `control`. */
   writer: boolean
+  /** The serial viewer's terminal size; null until it was said, and for screens. */
+  size: { columns: number; rows: number } | null
 }
 
+/**
+ * Text messages from the server, as JSON. Screen sockets get `hello`, `viewers` and `node-stopped` too, between the
+ * binary messages of the raw RFB stream.
+ */
 export type SerialServerMessage =
-  /** First message: who this socket is. `replayBytes` binary bytes of history follow, then live output. */
+  /**
+   * First message: who this socket is. `replayBytes` binary bytes of history follow, then live output. A replay begins
+   * with a terminal reset (ESC c) and holds no device queries, so that no terminal answers an old one.
+   */
   | { type: 'hello'; viewerId: string; mode: ConsoleMode; replayBytes: number }
   | { type: 'viewers'; viewers: Viewer[] }
   /** The reader was too slow and lost this many bytes; the log has them. */

@@ -48,15 +48,19 @@ export function createSockets(http: HttpServer, dependencies: SocketDependencies
   const subjects = new Map<string, Subject>()
 
   io.use((socket, next) => {
-    dependencies
-      .subjectOf(socket)
-      .then((subject) => {
-        if (!subject || subject.mustChangePassword) return next(new Error('not_signed_in'))
-        subjects.set(socket.id, subject)
-        return next()
-      })
-      .catch(() => next(new Error('database_down')))
+    void admit(socket).then(next)
   })
+  /** Undefined lets it in. */
+  async function admit(socket: Socket): Promise<Error | undefined> {
+    try {
+      const subject = await dependencies.subjectOf(socket)
+      if (!subject || subject.mustChangePassword) return new Error('not_signed_in')
+      subjects.set(socket.id, subject)
+      return undefined
+    } catch (error) {
+      return new Error('database_down', { cause: error })
+    }
+  }
   io.on('connection', (socket) => {
     socket.on('subscribe', (message: unknown, acknowledge: unknown) =>
       subscribe(socket, subjects, message, acknowledge),

@@ -6,7 +6,9 @@ const DIGITS = '23456789'
 
 /** `kmrt-4827-hpxd`: 8 letters and 4 digits, about 47 bits. */
 export function generatePassword(): string {
-  const pick = (from: string, count: number) =>
-    Array.from({ length: count }, () => from.charAt(randomInt(from.length))).join('')
   return `${pick(LETTERS, 4)}-${pick(DIGITS, 4)}-${pick(LETTERS, 4)}`
+}
+
+function pick(from: string, count: number): string {
+  return Array.from({ length: count }, () => from.charAt(randomInt(from.length))).join('')
 }

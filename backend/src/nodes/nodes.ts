@@ -30,8 +30,6 @@ export interface Nodes {
   events(id: string): NodeEvent[]
   screenshot(id: string): Promise<Buffer>
   lastScreen(id: string): Promise<Buffer>
-  /** Told when a node has ended, so that its consoles can be closed. */
-  onEnded(listener: (id: string) => void): void
   /** What the boot found. */
   readonly report: ReconcileReport
   close(): void
@@ -45,9 +43,8 @@ export async function createNodes(dependencies: NodesDependencies): Promise<Node
     startLimiter: createLimiter(Math.max(2, availableParallelism())),
     admitted: new Map(),
   }
-  const endListeners: ((id: string) => void)[] = []
   const unsubscribe = context.engine.onChange((node) => {
-    void engineChanged(context, node, endListeners).catch((error: unknown) => {
+    void engineChanged(context, node).catch((error: unknown) => {
       context.log.error({ err: error, nodeId: node.id }, 'a change of a node could not be recorded')
     })
   })
@@ -76,7 +73,6 @@ export async function createNodes(dependencies: NodesDependencies): Promise<Node
     events: (id) => [...recordOf(context, id).events],
     screenshot: (id) => screenshotOf(context, id),
     lastScreen: (id) => lastScreenOf(context, id),
-    onEnded: (listener) => void endListeners.push(listener),
     close() {
       clearInterval(scan)
       unsubscribe()
@@ -84,14 +80,13 @@ export async function createNodes(dependencies: NodesDependencies): Promise<Node
   }
 }
 
-async function engineChanged(context: NodesContext, node: EngineNode, ended: ((id: string) => void)[]): Promise<void> {
+async function engineChanged(context: NodesContext, node: EngineNode): Promise<void> {
   context.observations.setEngine(node)
   const record = context.store.data.nodes.find((one) => one.id === node.id)
   if (!record) return
   publishNode(context, node.id)
   const gone = node.phase === 'stopped' || node.phase === 'failed' || node.phase === 'absent'
   if (!gone) return
-  for (const listener of ended) listener(node.id)
   // An end within one of our own actions is recorded by that action.
   if (record.desired === 'running' && context.observations.of(node.id).transition === undefined)
     await recordEnd(context, record, node)

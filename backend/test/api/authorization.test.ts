@@ -10,8 +10,20 @@ const SUBJECTS = ['anonymous', 'owner', 'otherStudent', 'instructor', 'administr
 type SubjectName = (typeof SUBJECTS)[number]
 type Row = Record<SubjectName, Verdict>
 
-const row = (anonymous: Verdict, owner: Verdict, otherStudent: Verdict, instructor: Verdict, administrator: Verdict, disabled: Verdict): Row => ({
-  anonymous, owner, otherStudent, instructor, administrator, disabled,
+const row = (
+  anonymous: Verdict,
+  owner: Verdict,
+  otherStudent: Verdict,
+  instructor: Verdict,
+  administrator: Verdict,
+  disabled: Verdict,
+): Row => ({
+  anonymous,
+  owner,
+  otherStudent,
+  instructor,
+  administrator,
+  disabled,
 })
 //                       anonymous owner  other   instr  admin  disabled
 const everybody = () => row('yes', 'yes', 'yes', 'yes', 'yes', 'yes')
@@ -102,10 +114,14 @@ async function freshId(path: string): Promise<string> {
     if (made.status !== 201) throw new Error(JSON.stringify(made.body))
     return made.body.node.id
   }
-  if (path.startsWith('/api/users/')) return (await accounts.create({ login: `cell-${serial}`, displayName: '', role: 'student' })).user.id
+  if (path.startsWith('/api/users/'))
+    return (await accounts.create({ login: `cell-${serial}`, displayName: '', role: 'student' })).user.id
   if (path.startsWith('/api/operations/')) {
     const about = { kind: 'image.build', title: 'cell', actor: people.owner, target: null, cancellable: true } as const
-    const started = parts!.operations.start(about, (op) => new Promise((_resolve, reject) => op.signal.addEventListener('abort', () => reject(op.signal.reason))))
+    const started = parts!.operations.start(
+      about,
+      (op) => new Promise((_resolve, reject) => op.signal.addEventListener('abort', () => reject(op.signal.reason))),
+    )
     return started.operation.id
   }
   if (path.startsWith('/api/images/')) return `image-${serial}`
@@ -124,32 +140,43 @@ describe('who may do what', () => {
     expect(Object.keys(TABLE).toSorted()).toEqual(allRoutes().map(key).toSorted())
   })
 
-  it.each(Object.entries(TABLE))('%s lets in exactly those that it should', async (name, line) => {
-    const [method = '', path = ''] = name.split(' ')
-    for (const subject of SUBJECTS) {
-      const id = await freshId(path)
-      if (/delete.*images/.test(name)) {
-        await addTestImage(lab.backend.services.config.layout, lab.backend.services.lab!.store, id)
+  it.each(Object.entries(TABLE))(
+    '%s lets in exactly those that it should',
+    async (name, line) => {
+      const [method = '', path = ''] = name.split(' ')
+      for (const subject of SUBJECTS) {
+        const id = await freshId(path)
+        if (/delete.*images/.test(name)) {
+          await addTestImage(lab.backend.services.config.layout, lab.backend.services.lab!.store, id)
+        }
+        if (/last-screen/.test(path)) {
+          await people.owner.send('POST', `/api/nodes/${id}/start`)
+          await people.owner.send('GET', `/api/nodes/${id}/screenshot`)
+        }
+        const body =
+          line.body === undefined ? undefined : JSON.parse(JSON.stringify(line.body).replace('NAME', `n-${serial}`))
+        const answer = await people[subject].send(
+          method.toUpperCase(),
+          path.replace('{id}', id) + (line.query ?? ''),
+          body,
+        )
+        // A wrong password is the one 401 that means "come in and try": the door was open.
+        const verdict = name === 'post /api/session' ? 'yes' : verdictOf(answer.status, path)
+        expect(`${subject}: ${verdict}`).toBe(`${subject}: ${line.expected[subject]}`)
+        expect(answer.status).not.toBe(500)
       }
-      if (/last-screen/.test(path)) {
-        await people.owner.send('POST', `/api/nodes/${id}/start`)
-        await people.owner.send('GET', `/api/nodes/${id}/screenshot`)
-      }
-      const body = line.body === undefined ? undefined : JSON.parse(JSON.stringify(line.body).replace('NAME', `n-${serial}`))
-      const answer = await people[subject].send(method.toUpperCase(), path.replace('{id}', id) + (line.query ?? ''), body)
-      // A wrong password is the one 401 that means "come in and try": the door was open.
-      const verdict = name === 'post /api/session' ? 'yes' : verdictOf(answer.status, path)
-      expect(`${subject}: ${verdict}`).toBe(`${subject}: ${line.expected[subject]}`)
-      expect(answer.status).not.toBe(500)
-    }
-  }, 60_000)
+    },
+    60_000,
+  )
 
   it('answers a foreign id exactly like an absent one', async () => {
     const id = await freshId('/api/nodes/')
     const foreign = await people.otherStudent.send('GET', `/api/nodes/${id}`)
     const absent = await people.otherStudent.send('GET', '/api/nodes/00000000-0000-4000-8000-00000000abcd')
     const plain = (body: { error: { message: string; requestId: string } }) => ({
-      ...body.error, requestId: '', message: body.error.message.replace(/[0-9a-f-]{36}/, 'ID'),
+      ...body.error,
+      requestId: '',
+      message: body.error.message.replace(/[0-9a-f-]{36}/, 'ID'),
     })
     expect(foreign.status).toBe(404)
     expect(plain(foreign.body)).toEqual(plain(absent.body))
@@ -175,7 +202,9 @@ describe('who may do what', () => {
   it('lets only instructors and administrators allow a node the internet', async () => {
     const id = await freshId('/api/nodes/')
     expect((await people.owner.send('PATCH', `/api/nodes/${id}`, { internet: true })).status).toBe(403)
-    expect((await people.owner.send('POST', '/api/nodes', { name: 'out', image: 'empty', internet: true })).status).toBe(403)
+    expect(
+      (await people.owner.send('POST', '/api/nodes', { name: 'out', image: 'empty', internet: true })).status,
+    ).toBe(403)
     const allowed = await people.instructor.send('PATCH', `/api/nodes/${id}`, { internet: true })
     expect(allowed.body.node.internet).toBe(true)
   })
@@ -187,7 +216,10 @@ describe('who may open sockets', () => {
       const headers = 'token' in client ? { authorization: `Bearer ${client.token}` } : {}
       const socket = io(lab.url, { transports: ['websocket'], reconnection: false, extraHeaders: headers })
       socket.once('connect', () => (socket.close(), resolve('yes')))
-      socket.once('connect_error', (error) => (socket.close(), error.message === 'not_signed_in' ? resolve('who') : reject(error)))
+      socket.once(
+        'connect_error',
+        (error) => (socket.close(), error.message === 'not_signed_in' ? resolve('who') : reject(error)),
+      )
     })
 
   it('live updates: whoever is signed in', async () => {
@@ -201,7 +233,10 @@ describe('who may open sockets', () => {
     const sockets = await Promise.all(
       (['owner', 'otherStudent'] as const).map(async (name) => {
         const person = people[name] as Person
-        const socket = io(lab.url, { transports: ['websocket'], extraHeaders: { authorization: `Bearer ${person.token}` } })
+        const socket = io(lab.url, {
+          transports: ['websocket'],
+          extraHeaders: { authorization: `Bearer ${person.token}` },
+        })
         socket.on('change', (event: { id: string }) => heard[name].push(event.id))
         const answer = await socket.emitWithAck('subscribe', { topics: ['nodes', 'audit', 'users'] })
         expect(answer).toEqual({ ok: true, topics: ['nodes'] })
@@ -234,7 +269,10 @@ describe('who may open sockets', () => {
 
   it('uploads: instructors and administrators', async () => {
     for (const subject of SUBJECTS) {
-      const answer = await people[subject].send('POST', '/api/uploads', undefined, { 'tus-resumable': '1.0.0', 'upload-length': '10' })
+      const answer = await people[subject].send('POST', '/api/uploads', undefined, {
+        'tus-resumable': '1.0.0',
+        'upload-length': '10',
+      })
       expect(`${subject}: ${verdictOf(answer.status, '/api/uploads')}`).toBe(`${subject}: ${teachers()[subject]}`)
     }
   })

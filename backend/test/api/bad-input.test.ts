@@ -18,8 +18,29 @@ const revision = () => lab.backend.services.lab!.store.revision
 const create = (body: unknown) => student.send('POST', '/api/nodes', body)
 
 const NAMES = [
-  '../etc', 'a/b', 'a,b', 'a\0b', 'a\nb', 'a'.repeat(300), 'json:{"driver":"qcow2"}', 'nbd:127.0.0.1:9', '-x', 'UPPER', 'ä', '', ' ', '.',
-  'a,readonly=off', '%2e%2e', 'a b', 'a"b', "a'b", '$(id)', 'a;b', 'a|b', 'a\u202eb',
+  '../etc',
+  'a/b',
+  'a,b',
+  'a\0b',
+  'a\nb',
+  'a'.repeat(300),
+  'json:{"driver":"qcow2"}',
+  'nbd:127.0.0.1:9',
+  '-x',
+  'UPPER',
+  'ä',
+  '',
+  ' ',
+  '.',
+  'a,readonly=off',
+  '%2e%2e',
+  'a b',
+  'a"b',
+  "a'b",
+  '$(id)',
+  'a;b',
+  'a|b',
+  'a\u202eb',
 ]
 
 describe('bad input', () => {
@@ -82,16 +103,23 @@ describe('bad input', () => {
   })
 
   it('never shows a stack, a path or SQL in an error', async () => {
-    const answers = [await create({ name: 5 }), await student.send('GET', '/api/nowhere'), await administrator.send('GET', '/api/audit?limit=x')]
+    const answers = [
+      await create({ name: 5 }),
+      await student.send('GET', '/api/nowhere'),
+      await administrator.send('GET', '/api/audit?limit=x'),
+    ]
     for (const { body } of answers) expect(JSON.stringify(body)).not.toMatch(/node_modules|\bat \/|select /i)
   })
 })
 
 describe('cross-site requests', () => {
-  it('a cookie alone changes nothing: the header and the Origin must be the page\'s', async () => {
+  it("a cookie alone changes nothing: the header and the Origin must be the page's", async () => {
     const { accounts } = lab.backend.services
     const cookieOf = async () => {
-      const answer = await lab.anonymous.send('POST', '/api/session', { login: student.login, password: `password of ${student.login}` })
+      const answer = await lab.anonymous.send('POST', '/api/session', {
+        login: student.login,
+        password: `password of ${student.login}`,
+      })
       expect(answer.status).toBe(200)
       return answer.headers.getSetCookie()[0]!
     }
@@ -102,8 +130,12 @@ describe('cross-site requests', () => {
     const start = (headers: Record<string, string>) =>
       lab.anonymous.send('POST', '/api/session/tokens', { name: 'csrf' }, { cookie, ...headers })
     expect((await start({})).body.error.code).toBe('foreign_origin')
-    expect((await start({ 'x-requested-with': 'sandlabx', origin: 'https://evil.example' })).body.error.code).toBe('foreign_origin')
-    expect((await start({ 'x-requested-with': 'sandlabx', 'sec-fetch-site': 'cross-site' })).body.error.code).toBe('foreign_origin')
+    expect((await start({ 'x-requested-with': 'sandlabx', origin: 'https://evil.example' })).body.error.code).toBe(
+      'foreign_origin',
+    )
+    expect((await start({ 'x-requested-with': 'sandlabx', 'sec-fetch-site': 'cross-site' })).body.error.code).toBe(
+      'foreign_origin',
+    )
     expect((await start({ 'x-requested-with': 'sandlabx', origin: lab.url })).status).toBe(201)
     expect((await accounts.list()).length).toBeGreaterThan(0)
   })

@@ -27,7 +27,14 @@ const show = async (id: string) => (await instructor.send('GET', `/api/nodes/${i
 describe('a node over the API', () => {
   it('is created with its disk and its record beside it, and has every promised field', async () => {
     const node = await newNode({ memoryMib: 128 })
-    expect(node).toMatchObject({ status: 'stopped', desired: 'stopped', image: 'empty', cpus: 1, memoryMib: 128, ownerId: instructor.id })
+    expect(node).toMatchObject({
+      status: 'stopped',
+      desired: 'stopped',
+      image: 'empty',
+      cpus: 1,
+      memoryMib: 128,
+      ownerId: instructor.id,
+    })
     expect(node.overlayPath).toBe(`/overlays/node_${node.id}.qcow2`)
     expect(node.mac).toMatch(/^52:54:00|^02:/)
     expect((await stat(overlayFile(layout(), node.id))).isFile()).toBe(true)
@@ -77,8 +84,18 @@ describe('a node over the API', () => {
 
   it('changes name at any time, CPUs and memory when stopped', async () => {
     const node = await newNode()
-    const changed = await instructor.send('PATCH', `/api/nodes/${node.id}`, { name: `${node.name}-b`, cpus: 2, memoryMib: 256 })
-    expect(changed.body.node).toMatchObject({ name: `${node.name}-b`, cpus: 2, memoryMib: 256, mac: node.mac, id: node.id })
+    const changed = await instructor.send('PATCH', `/api/nodes/${node.id}`, {
+      name: `${node.name}-b`,
+      cpus: 2,
+      memoryMib: 256,
+    })
+    expect(changed.body.node).toMatchObject({
+      name: `${node.name}-b`,
+      cpus: 2,
+      memoryMib: 256,
+      mac: node.mac,
+      id: node.id,
+    })
     expect(await readFile(sidecarFile(layout(), node.id), 'utf8')).toContain(`${node.name}-b`)
   })
 
@@ -134,7 +151,10 @@ describe('a node over the API', () => {
   it('delete keeps the storage unless asked; the plan names the files', async () => {
     const kept = await newNode()
     const { plan } = (await instructor.send('GET', `/api/nodes/${kept.id}/delete-plan`)).body
-    expect(plan).toMatchObject({ keepsStorage: true, files: expect.arrayContaining([expect.objectContaining({ path: kept.overlayPath })]) })
+    expect(plan).toMatchObject({
+      keepsStorage: true,
+      files: expect.arrayContaining([expect.objectContaining({ path: kept.overlayPath })]),
+    })
     expect((await instructor.send('DELETE', `/api/nodes/${kept.id}`)).status).toBe(204)
     expect((await stat(overlayFile(layout(), kept.id))).isFile()).toBe(true)
     expect((await instructor.send('GET', `/api/nodes/${kept.id}`)).status).toBe(404)
@@ -188,6 +208,11 @@ describe('a node over the API', () => {
       ['node.stop', 'failure'],
       ['node.create', 'success'],
     ])
-    expect(entries[0]).toMatchObject({ actorLogin: instructor.login, objectName: node.name, code: 'wrong_status', address: expect.stringMatching(/127\.0\.0\.1/) })
+    expect(entries[0]).toMatchObject({
+      actorLogin: instructor.login,
+      objectName: node.name,
+      code: 'wrong_status',
+      address: expect.stringMatching(/127\.0\.0\.1/),
+    })
   })
 })

@@ -74,7 +74,10 @@ export async function startTestLab(options: TestLabOptions = {}): Promise<TestLa
     async person(role, login = `${role.slice(0, 4)}${(count += 1)}`) {
       const { accounts, tokens, directory } = backend.services
       const { user } = await accounts.create({ login, displayName: login, role, password: `password of ${login}` })
-      const settled = await accounts.setPassword(user.id, `password of ${login}`, { mustChange: false })
+      const settled = await accounts.setPassword(user.id, `password of ${login}`, {
+        mustChange: false,
+        keepCredentialId: null,
+      })
       directory.set(settled)
       const { token } = await tokens.create({ userId: user.id, name: 'test' })
       return { ...clientOf(url, { authorization: `Bearer ${token}` }), id: user.id, login, token }

@@ -29,7 +29,7 @@ export const consoleRoutes = [
       if (refusal !== undefined) {
         throw new SandlabError('console_not_available', `${record.name}: ${refusal}`, { hint: 'Start it first.' })
       }
-      return services.consoles.issueTicket({ subject, nodeId: record.id, kind: body.kind, mode: body.mode })
+      return labOf(services).consoles.issueTicket({ subject, nodeId: record.id, kind: body.kind, mode: body.mode })
     },
   }),
   route({
@@ -48,7 +48,9 @@ export const consoleRoutes = [
       }),
     },
     errors: ['not_found'],
-    handle: async (context) => ({ viewers: context.services.consoles.viewers(nodeFor(context, 'node.read').id) }),
+    handle: async (context) => ({
+      viewers: labOf(context.services).consoles.viewers(nodeFor(context, 'node.read').id),
+    }),
   }),
   route({
     method: 'post',

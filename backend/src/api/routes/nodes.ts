@@ -127,7 +127,7 @@ export const nodeRoutes = [
       const deleteStorage = context.query.deleteStorage === 'true'
       context.about({ type: 'node', id: record.id, name: record.name, details: { deleteStorage } })
       await labOf(context.services).nodes.delete(record.id, deleteStorage)
-      context.services.consoles.closeForNode(record.id)
+      labOf(context.services).consoles.closeForNode(record.id)
     },
   }),
   route({

@@ -1,8 +1,6 @@
 import { z } from 'zod'
 import { SandlabError } from '../../domain/error.js'
-import { firstLoginFile } from '../../domain/layout.js'
 import { passwordSchema, userSchema } from '../../domain/user.js'
-import { rm } from 'node:fs/promises'
 import { cookieName, isSecure } from '../auth.js'
 import { addressOf } from '../address.js'
 import { route } from '../route.js'
@@ -40,7 +38,7 @@ export const sessionRoutes = [
           login: body.login,
           password: body.password,
           address,
-          userAgent: String(request.headers['user-agent'] ?? '').slice(0, 300),
+          userAgent: (request.headers['user-agent'] ?? '').slice(0, 300),
         }),
       )
       context.about({ type: 'user', id: signedIn.subject.userId, name: signedIn.subject.login })
@@ -104,10 +102,11 @@ export const sessionRoutes = [
       if (body.currentPassword === body.newPassword) {
         throw new SandlabError('weak_password', 'The new password is the old one.', { hint: 'Choose another.' })
       }
-      const user = await services.accounts.setPassword(subject.userId, body.newPassword, { mustChange: false })
-      await services.sessions.revokeAllOf(subject.userId, subject.credentialId)
+      const user = await services.accounts.setPassword(subject.userId, body.newPassword, {
+        mustChange: false,
+        keepCredentialId: subject.credentialId,
+      })
       services.directory.set(user)
-      await rm(firstLoginFile(services.config.layout), { force: true })
       return { user }
     },
   }),

@@ -5,9 +5,18 @@ import { SandlabError } from '../../domain/error.js'
 import { healthReportSchema, overallState, worstFirst } from '../../domain/health.js'
 import { subjectOf } from '../auth.js'
 import { metricsText } from '../metrics.js'
-import { openApiDocument } from '../openapi.js'
 import { route } from '../route.js'
 
+const rebuildSchema = z
+  .object({
+    nodes: z.int(),
+    images: z.int(),
+    detached: z.int(),
+    overlaysWithoutRecord: z.int(),
+    unreadable: z.array(z.looseObject({})),
+    movedAside: z.array(z.string()),
+  })
+  .meta({ id: 'RebuildReport' })
 const aliveSchema = z.object({ ok: z.boolean() })
 
 export const systemRoutes = [
@@ -61,7 +70,7 @@ export const systemRoutes = [
     tag: 'System',
     summary: 'Safe mode: rebuild the state from the records beside the disks',
     access: 'settings.manage',
-    answer: { status: 200, schema: z.object({ nodes: z.int(), images: z.int() }) },
+    answer: { status: 200, schema: rebuildSchema },
     errors: ['wrong_status'],
     audit: 'system.rebuild',
     beforeReady: true,
@@ -92,17 +101,6 @@ export const systemRoutes = [
       const { object, ...rest } = query
       return services.audit.list({ ...rest, objectId: object })
     },
-  }),
-  route({
-    method: 'get',
-    path: '/api/openapi.json',
-    tag: 'System',
-    summary: 'This API as OpenAPI 3.1',
-    access: 'public',
-    answer: { status: 200, schema: z.looseObject({ openapi: z.string() }) },
-    beforeReady: true,
-    beforePasswordChange: true,
-    handle: async ({ services }) => openApiDocument(services.version),
   }),
   route({
     method: 'get',

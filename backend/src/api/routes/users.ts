@@ -54,7 +54,8 @@ export const userRoutes = [
       const user = await services.accounts.update(id, context.body)
       context.about({ type: 'user', id, name: user.login, details: context.body })
       services.directory.set(user)
-      if (context.body.disabled === true || context.body.role !== undefined) services.consoles.closeForUser(id)
+      // Another role may mean other nodes: what is open is closed, and opened again where it is still allowed.
+      if (context.body.disabled === true || context.body.role !== undefined) services.lab?.consoles.closeForUser(id)
       services.bus.publish('users', id, user)
       return { user }
     },
@@ -78,7 +79,7 @@ export const userRoutes = [
       const reset = await services.accounts.resetPassword(id)
       context.about({ type: 'user', id, name: reset.user.login })
       services.directory.set(reset.user)
-      services.consoles.closeForUser(id)
+      services.lab?.consoles.closeForUser(id)
       services.bus.publish('users', id, reset.user)
       return reset
     },
