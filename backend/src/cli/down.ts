@@ -1,0 +1,135 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { SandlabError } from '../domain/error.js'
+import { pidFile, type Layout } from '../domain/layout.js'
+import { nodeAllows, type NodeView } from '../domain/node.js'
+import { nodeAnswer, nodesAnswer } from './answers.js'
+import { startBackend } from './backend-process.js'
+import { createClient, type Client } from './client.js'
+import { localTarget } from './credentials.js'
+import type { Io } from './io.js'
+import { isBackendProcess, localLayout, readRunningBackend } from './local-backend.js'
+import { startProgress } from './progress.js'
+import { verb, type Run } from './run.js'
+
+/** down: shuts nodes down cleanly, then stops the backend of this machine. */
+export function addDownCommand(program: Command, io: Io): void {
+  program
+    .command('down')
+    .description('shut all nodes down cleanly and stop SandLabX here')
+    .option('--now', 'switch nodes off at once, without asking the guests')
+    .action(verb(io, z.object({ now: z.boolean().default(false) }), down))
+}
+
+const STOPS_AT_ONCE = 8
+const BACKEND_STOP_MS = 60_000
+const POLL_MS = 50
+
+async function down(run: Run, options: { now: boolean }): Promise<void> {
+  const { io } = run
+  const layout = localLayout(io, run.dataDir)
+  const running = (await readRunningBackend(layout, io.serverScript)) ?? (await startForNodesLeft(run, layout))
+  if (!running) {
+    run.output.done('SandLabX is not running.', { stopped: false, nodes: [] })
+    return
+  }
+  const client = createClient(await localTarget(io, run.dataDir))
+  const stopped = await stopNodes(run, client, options.now)
+  await stopBackend(io, running.pid)
+  run.output.done(`SandLabX is stopped; ${stopped.length} running nodes were shut down.`, {
+    stopped: true,
+    nodes: stopped.map(({ id, name }) => ({ id, name })),
+  })
+}
+
+/**
+ * Ctrl-C leaves nodes running, and only a backend may end them: it knows them by their UUID. So one is started for
+ * the time of the shut-down.
+ */
+async function startForNodesLeft(run: Run, layout: Layout): Promise<{ pid: number } | undefined> {
+  if (!(await someQemuRuns(layout))) return undefined
+  const progress = startProgress(run.io, 'Nodes run without a backend: starting it to shut them down')
+  try {
+    const options = { dataDir: run.dataDir, layout, host: '127.0.0.1', port: 0 }
+    const backend = await startBackend(run.io, options, new AbortController().signal)
+    backend.release()
+    progress.succeed('Found the nodes that were left running')
+    return backend
+  } catch (error) {
+    progress.clear()
+    throw error
+  }
+}
+
+async function someQemuRuns(layout: Layout): Promise<boolean> {
+  const folders = await readdir(layout.run, { withFileTypes: true }).catch(() => [])
+  for (const folder of folders.filter((entry) => entry.isDirectory())) {
+    const pid = await readFile(pidFile(`${layout.run}/${folder.name}`), 'utf8').catch(() => '')
+    if (!/^\d+\s*$/.test(pid)) continue
+    const commandLine = await readFile(`/proc/${pid.trim()}/cmdline`, 'utf8').catch(() => '')
+    if (commandLine.includes('qemu-system')) return true
+  }
+  return false
+}
+
+async function stopNodes(run: Run, client: Client, now: boolean): Promise<NodeView[]> {
+  const all = await client.get('/api/nodes', nodesAnswer).catch((error: unknown) => {
+    if (!(error instanceof SandlabError) || error.code !== 'safe_mode') throw error
+    run.io.stderr.write('Safe mode: nodes that run are left alone.\n')
+    return { nodes: [] }
+  })
+  const waiting = all.nodes.filter((node) => nodeAllows('stop', node.status))
+  const stopped: NodeView[] = []
+  const failed: string[] = []
+  const queue = [...waiting]
+  const progress = waiting.length > 0 ? startProgress(run.io, `Shutting down ${waiting.length} nodes`) : undefined
+  const worker = async () => {
+    for (let node = queue.shift(); node; node = queue.shift()) {
+      try {
+        stopped.push((await client.send('POST', `/api/nodes/${node.id}/stop`, { now }, nodeAnswer)).node)
+      } catch (error) {
+        failed.push(`${node.name}: ${error instanceof Error ? error.message : String(error)}`)
+      }
+      progress?.update(`Shutting down nodes: ${stopped.length} of ${waiting.length} are down`)
+    }
+  }
+  await Promise.all(Array.from({ length: STOPS_AT_ONCE }, worker))
+  if (failed.length === 0) {
+    progress?.succeed(`${stopped.length} nodes are down`)
+    return stopped
+  }
+  progress?.fail(`${failed.length} of ${waiting.length} nodes could not be shut down`)
+  const message = `SandLabX goes on running, because nodes could not be shut down: ${failed.join('; ')}`
+  throw new SandlabError('engine_failed', message, { hint: 'Look at them, or run "sandlabx down --now".' })
+}
+
+async function stopBackend(io: Io, pid: number): Promise<void> {
+  const progress = startProgress(io, 'Stopping the backend')
+  // Looked at again right before the signal: it must never reach a process that only took over the number.
+  if (await isBackendProcess(pid, io.serverScript)) sendTerm(pid)
+  const deadline = Date.now() + BACKEND_STOP_MS
+  while (await isBackendProcess(pid, io.serverScript)) {
+    if (Date.now() > deadline) {
+      progress.clear()
+      throw new SandlabError('internal', `The backend (process ${pid}) does not stop.`, {
+        hint: `Nodes are down already. End it with "kill -9 ${pid}".`,
+      })
+    }
+    await pause(POLL_MS)
+  }
+  progress.succeed('The backend is stopped')
+}
+
+function sendTerm(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return // it ended in between, which is what we want
+    throw new SandlabError('not_allowed', `You may not stop the backend (process ${pid}).`, {
+      hint: 'Run this as the user who started it.',
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,90 @@
+import Table from 'cli-table3'
+import type { Io } from './io.js'
+import { oneLine, paint } from './text.js'
+
+/** How a command answers: JSON when asked for, else for people, else (piped) for other programs. */
+export interface Output {
+  readonly json: boolean
+  /** Rows with a heading on a terminal; piped, bare tab-separated lines; with `--json`, `raw`. */
+  table(columns: string[], rows: string[][], raw: unknown): void
+  /** Named values of one thing. */
+  facts(facts: [name: string, value: string][], raw: unknown): void
+  /** What was done, as a sentence; with `--json`, `raw`. */
+  done(sentence: string, raw: unknown): void
+  /** Text as it is, such as a log. */
+  text(text: string): void
+}
+
+export function createOutput(io: Io, json: boolean): Output {
+  const line = (text: string) => void io.stdout.write(`${text}\n`)
+  const printJson = (raw: unknown) => line(JSON.stringify(raw, null, io.stdout.isTTY ? 2 : undefined))
+  const printRows = (rows: string[][]) => {
+    for (const row of rows) line(row.map(oneLine).join('\t'))
+  }
+  return {
+    json,
+    table(columns, rows, raw) {
+      if (json) printJson(raw)
+      else if (io.stdout.isTTY) line(drawTable(io, columns, rows))
+      else printRows(rows)
+    },
+    facts(facts, raw) {
+      if (json) printJson(raw)
+      else if (!io.stdout.isTTY) printRows(facts)
+      else {
+        const width = Math.max(...facts.map(([name]) => name.length))
+        for (const [name, value] of facts) {
+          line(`${paint(io, io.stdout, 'dim', name.padEnd(width))}  ${oneLine(value)}`)
+        }
+      }
+    },
+    done(sentence, raw) {
+      if (json) printJson(raw)
+      else line(oneLine(sentence))
+    },
+    text: (text) => void io.stdout.write(text),
+  }
+}
+
+const NO_LINES = Object.fromEntries(
+  ['top', 'bottom', 'mid', 'left', 'right', 'top-mid', 'top-left', 'top-right', 'bottom-mid', 'bottom-left']
+    .concat(['bottom-right', 'left-mid', 'mid-mid', 'right-mid', 'middle'])
+    .map((name) => [name, name === 'middle' ? '  ' : '']),
+)
+
+function drawTable(io: Io, columns: string[], rows: string[][]): string {
+  const table = new Table({
+    head: columns.map((column) => paint(io, io.stdout, 'bold', column)),
+    chars: NO_LINES,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  })
+  table.push(...rows.map((row) => row.map((cell) => colourState(io, oneLine(cell)))))
+  return table
+    .toString()
+    .split('\n')
+    .map((drawn) => drawn.trimEnd())
+    .join('\n')
+}
+
+const STATE_STYLE = {
+  running: 'green',
+  succeeded: 'green',
+  ok: 'green',
+  success: 'green',
+  starting: 'yellow',
+  stopping: 'yellow',
+  paused: 'yellow',
+  warning: 'yellow',
+  crashed: 'red',
+  broken: 'red',
+  failed: 'red',
+  failure: 'red',
+  unknown: 'red',
+  lost: 'red',
+} as const
+
+/** The word stays; colour only repeats it. */
+function colourState(io: Io, cell: string): string {
+  const style = Object.hasOwn(STATE_STYLE, cell) ? STATE_STYLE[cell as keyof typeof STATE_STYLE] : undefined
+  return style ? paint(io, io.stdout, style, cell) : cell
+}

@@ -1,0 +1,86 @@
+import { Command, CommanderError } from 'commander'
+import { ERROR_CODES, isSandlabError, SandlabError } from '../domain/error.js'
+import { z } from 'zod'
+import { addConsoleCommand } from './console-command.js'
+import { addDoctorCommand, ProblemsFound } from './doctor.js'
+import { addDownCommand } from './down.js'
+import { addImageCommands } from './image-commands.js'
+import type { Io } from './io.js'
+import { addNodeChangeCommands } from './node-changes.js'
+import { addNodeCommands } from './node-commands.js'
+import { addPeopleCommands } from './people-commands.js'
+import { addRecordCommands } from './record-commands.js'
+import { addSessionCommands } from './session-commands.js'
+import { oneLine, paint } from './text.js'
+import { addUpCommand } from './up.js'
+
+/** Runs one command line and returns the exit code. Never throws, never ends the process. */
+export async function runCli(argv: string[], io: Io, version: string): Promise<number> {
+  try {
+    await buildProgram(io, version).parseAsync(argv, { from: 'user' })
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has said what is wrong
+    if (error instanceof ProblemsFound) return error.exitCode
+    return report(io, asSandlabError(error), argv.includes('--json'))
+  }
+}
+
+function buildProgram(io: Io, version: string): Command {
+  const program = new Command('sandlabx')
+    .description('A lab of persistent virtual machines in the browser.')
+    .version(version, '-V, --version')
+    .option('--json', 'answer in JSON')
+    .option('--url <address>', 'ask this SandLabX; SANDLABX_URL does the same')
+    .option('--data <folder>', 'the data folder of a SandLabX on this machine')
+    .configureHelp({ showGlobalOptions: true })
+    .showSuggestionAfterError()
+    .showHelpAfterError('See --help.')
+  addUpCommand(program, io)
+  addDownCommand(program, io)
+  addDoctorCommand(program, io)
+  addNodeCommands(program, io)
+  addNodeChangeCommands(program, io)
+  addConsoleCommand(program, io)
+  addImageCommands(program, io)
+  addSessionCommands(program, io)
+  addPeopleCommands(program, io)
+  addRecordCommands(program, io)
+  for (const command of allCommands(program)) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      getOutHelpWidth: () => io.stdout.columns ?? 100,
+      getErrHelpWidth: () => io.stderr.columns ?? 100,
+    })
+  }
+  return program
+}
+
+function allCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allCommands)]
+}
+
+function asSandlabError(error: unknown): SandlabError {
+  if (isSandlabError(error)) return error
+  if (error instanceof z.ZodError) {
+    return new SandlabError('bad_request', error.issues.map((issue) => issue.message).join('; '))
+  }
+  return new SandlabError('internal', error instanceof Error ? (error.stack ?? error.message) : String(error), {
+    hint: 'This is a fault of SandLabX.',
+    cause: error,
+  })
+}
+
+/** What failed · what to do. On standard error, for programs as the API's own error body. */
+function report(io: Io, error: SandlabError, json: boolean): number {
+  if (json) {
+    const { code, message, hint, details } = error
+    io.stderr.write(`${JSON.stringify({ error: { code, message, hint, details } })}\n`)
+  } else {
+    const hint = error.hint === undefined ? '' : ` · ${oneLine(error.hint)}`
+    const message = error.message.split('\n').map(oneLine).join('\n')
+    io.stderr.write(`${paint(io, io.stderr, 'red', 'sandlabx:')} ${message}${hint}\n`)
+  }
+  return ERROR_CODES[error.code].exit
+}

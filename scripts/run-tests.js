@@ -1,0 +1,126 @@
+// Everything that must be green, one suite after the other; ends in one line `N passed, N failed`. Started by
+// `./sandlabx test`, which has installed and built what it needs. A check (types, lint, format) counts as one test.
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const inCi = !['', '0', 'false'].includes(process.env.CI ?? '')
+/** The whole run; a test that hangs must not hold a machine for ever. */
+const TOTAL_MINUTES = Number(process.env.SANDLABX_TEST_MINUTES ?? 90)
+const deadline = Date.now() + TOTAL_MINUTES * 60_000
+
+/** `jest`: counts its own tests and writes them to a file. */
+const SUITES = [
+  { name: 'types', script: ['types'], minutes: 10 },
+  { name: 'lint', script: ['lint'], minutes: 10 },
+  { name: 'format', script: ['format:check'], minutes: 5 },
+  { name: 'backend: units and behaviour', script: ['test', '--workspace', 'backend'], minutes: 30, jest: true },
+  { name: 'frontend', script: ['test', '--workspace', 'frontend'], minutes: 15, jest: true },
+  { name: 'end to end: QEMU, browser', script: ['e2e', '--workspace', 'backend'], minutes: 60, jest: true },
+]
+
+/** The suite that runs; it ends with us. */
+let running
+
+async function main() {
+  const reports = await mkdtemp(join(tmpdir(), 'sandlabx-test-'))
+  const totals = { passed: 0, failed: 0 }
+  try {
+    for (const [index, suite] of SUITES.entries()) {
+      console.log(`\n==> ${suite.name}`)
+      const report = join(reports, `${index}.json`)
+      const ending = await run(suite, report)
+      const result = suite.jest ? await countJest(report, ending) : countCheck(ending)
+      totals.passed += result.passed
+      totals.failed += result.failed
+      console.log(`==> ${suite.name}: ${result.passed} passed, ${result.failed} failed${result.note}`)
+    }
+  } finally {
+    await rm(reports, { recursive: true, force: true })
+  }
+  console.log(`\n${totals.passed} passed, ${totals.failed} failed`)
+  process.exitCode = totals.failed === 0 && totals.passed > 0 ? 0 : 1
+}
+
+/** Runs one npm script in a process group of its own, so that nothing that it started outlives its time. */
+function run(suite, report) {
+  const args = ['run', '--silent', ...suite.script]
+  if (suite.jest) args.push('--', '--json', `--outputFile=${report}`)
+  const limitMs = Math.min(suite.minutes * 60_000, deadline - Date.now())
+  if (limitMs <= 0) return { exitCode: null, why: `the ${TOTAL_MINUTES} minutes of the whole run are over` }
+  return new Promise((resolve) => {
+    const child = spawn('npm', args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], detached: true })
+    running = child
+    let why = ''
+    const timer = setTimeout(() => {
+      why = `ended after ${Math.round(limitMs / 60_000)} minutes`
+      endGroup(child)
+    }, limitMs)
+    const done = (exitCode) => {
+      clearTimeout(timer)
+      running = undefined
+      resolve({ exitCode, why })
+    }
+    child.once('error', (error) => {
+      why = error.message
+      done(null)
+    })
+    child.once('exit', (exitCode, signal) => {
+      if (signal && !why) why = `ended by ${signal}`
+      done(exitCode)
+    })
+  })
+}
+
+function endGroup(child) {
+  const signal = (name) => {
+    try {
+      process.kill(-child.pid, name)
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error
+    }
+  }
+  signal('SIGTERM')
+  setTimeout(() => signal('SIGKILL'), 10_000).unref()
+}
+
+function countCheck({ exitCode, why }) {
+  const note = why ? ` (${why})` : ''
+  return exitCode === 0 ? { passed: 1, failed: 0, note } : { passed: 0, failed: 1, note }
+}
+
+/**
+ * Sums Jest's own report. A suite file that could not even run counts as one failure, and so does an exit that its
+ * tests do not explain. A skipped test is a failure in CI: there everything that it needs is installed.
+ */
+async function countJest(report, { exitCode, why }) {
+  let jest
+  try {
+    jest = JSON.parse(await readFile(report, 'utf8'))
+  } catch {
+    return { passed: 0, failed: 1, note: ` (no report${why ? `: ${why}` : `, exit ${exitCode}`})` }
+  }
+  const passed = jest.numPassedTests
+  const skipped = jest.numPendingTests + jest.numTodoTests
+  let failed = jest.numFailedTests + jest.numRuntimeErrorTestSuites + (inCi ? skipped : 0)
+  if (failed === 0 && (exitCode !== 0 || passed === 0)) failed = 1
+  const notes = [why, skipped > 0 && `${skipped} skipped${inCi ? ', which counts as failed in CI' : ''}`]
+  const said = notes.filter(Boolean).join('; ')
+  return { passed, failed, note: said && ` (${said})` }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    if (running) endGroup(running)
+    process.exitCode = 130
+    console.log('\nInterrupted.')
+    process.once(signal, () => process.exit(130))
+    if (!running) process.exit(130)
+    running.once('exit', () => process.exit(130))
+  })
+}
+
+await main()
