@@ -15,7 +15,7 @@ import { createLog } from '../src/system/log.js'
 import { layoutOf } from '../src/domain/layout.js'
 import { openStore } from '../src/state/store.js'
 import { addTestImage } from '../test/support/test-image.js'
-import { startTestLab } from '../test/support/lab.js'
+import { databaseUrl, startTestLab } from '../test/support/lab.js'
 import { startTestPostgres } from '../test/support/postgres.js'
 import type { Bench } from './bench.js'
 import { paired } from './bench.js'
@@ -112,7 +112,7 @@ async function residentMemory() {
       SANDLABX_DATA: dataDir,
       SANDLABX_PORT: '0',
       SANDLABX_LOG_LEVEL: 'silent',
-      DATABASE_URL: database.url,
+      DATABASE_URL: databaseUrl(database.connection),
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -18,6 +18,7 @@ import { createUploads } from './images/uploads.js'
 import { createNodes } from './nodes/nodes.js'
 import { rebuildFromSidecars } from './state/rebuild.js'
 import { openStore } from './state/store.js'
+import { sweepOverlayStaging } from './storage/overlays.js'
 import { workerIdentity } from './system/identity.js'
 import { createLog } from './system/log.js'
 import { startPostgres } from './system/postgres.js'
@@ -217,6 +218,7 @@ async function makeLab(
 ): Promise<Lab> {
   const { config } = options
   const { log, bus } = services
+  await sweepOverlayStaging(config.layout)
   const engine =
     options.engine ??
     (await createProcessEngine({

@@ -42,13 +42,13 @@ export async function createNode(context: NodesContext, request: CreateNode, act
   const record = await newRecord(context, request, image, ownerId, guestPassword, actor)
 
   await transaction(async (undo) => {
-    undo(() => discardOverlay(context.layout, record.id))
     await context.engine
       .ensureNode(specOf(record, image), `create-${record.id}`)
       .wait()
       .catch((error: unknown) => {
         throw engineFailure(error, `Could not make the disk of ${record.name}`)
       })
+    undo(() => discardOverlay(context.layout, record.id))
     await context.store.change((draft) => {
       refuseTaken(draft, record.name, ownerId)
       if (draft.nodes.some((node) => node.mac === record.mac)) {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { PoolConfig } from 'pg'
 import { startBackend, type Backend } from '../../src/backend.js'
 import { readConfig } from '../../src/config.js'
 import type { Role } from '../../src/domain/user.js'
@@ -58,7 +59,7 @@ export async function startTestLab(options: TestLabOptions = {}): Promise<TestLa
     SANDLABX_LOG_LEVEL: 'silent',
     SANDLABX_REQUESTS_PER_MINUTE: '1000000',
     SANDLABX_STOP_GRACE_SECONDS: '1',
-    DATABASE_URL: database.url,
+    DATABASE_URL: databaseUrl(database.connection),
     ...options.environment,
   })
   const backend = await startBackend({ config, version: '0.0.0-test', pageFolder: options.pageFolder, engine })
@@ -88,6 +89,17 @@ export async function startTestLab(options: TestLabOptions = {}): Promise<TestLa
       if (options.keep !== true) await rm(dataDir, { recursive: true, force: true })
     },
   }
+}
+
+/** As `DATABASE_URL` has it: a server on a unix socket. */
+export function databaseUrl({ user, password, database, host, port }: PoolConfig): string {
+  const url = new URL('postgresql://localhost')
+  url.username = user ?? ''
+  url.password = typeof password === 'string' ? password : ''
+  url.pathname = database ?? ''
+  url.searchParams.set('host', host ?? '')
+  if (port !== undefined) url.searchParams.set('port', String(port))
+  return url.href.replace('@localhost', '@')
 }
 
 export function clientOf(url: string, base: Record<string, string>): Client {
