@@ -31,8 +31,9 @@ function isCollection(name: string): name is keyof LabState {
 function checkCollection(name: keyof LabState, before: readonly object[], after: unknown): void {
   if (!Array.isArray(after)) throw misfit(name, 'it is not a list')
   const records: readonly object[] = after
-  for (const [index, record] of records.entries()) {
-    if (record === before[index] || CHECKED.has(record)) continue
+  for (let index = 0; index < records.length; index += 1) {
+    const record = records[index]
+    if (record === undefined || record === before[index] || CHECKED.has(record)) continue
     const checked = SCHEMAS[name].element.safeParse(record)
     if (!checked.success) throw misfit(`${name}.${index}`, firstIssue(checked.error))
     CHECKED.add(record)

@@ -16,10 +16,13 @@ interface Draft {
   copy: Record<PropertyKey, unknown> | undefined
   changed: boolean
   proxy: object
+  /** `copy` once everything in it is final. */
   final: object | undefined
+  /** Closed when the change has been applied: a draft that was kept beyond it must not write into what is committed. */
+  change: { open: boolean }
 }
 
-/** Frozen by us, all the way down. An object that someone else froze may still hold a changeable one. */
+/** Ours, never changed again, all the way down. An object that someone else froze may still hold a changeable one. */
 const FINAL = new WeakSet()
 const DRAFTS = new WeakMap<object, Draft>()
 
@@ -32,17 +35,31 @@ export function freezeTree<T>(value: T): T {
   return value
 }
 
-/** Runs `apply` on a draft of `base`, which must come from `freezeTree` or from here. A throw leaves no trace. */
+/**
+ * Runs `apply` on a draft of `base`, which must come from `freezeTree` or from here. A throw leaves no trace. The lists
+ * directly under `next` are not frozen yet, because the next change of the same commit copies them: see `freezeLists`.
+ */
 export function produce<S extends object, T>(base: S, apply: (draft: S) => T): Produced<S, T> {
-  const root = draftOf(base, undefined)
-  const result = apply(root.proxy as S) // the proxy answers like S
-  if (isThenable(result)) throw new TypeError('A change must be synchronous: its draft ends with the call.')
-  const next = finalOf(root.proxy) as S // finalOf keeps the shape
-  return { next, result: resolveDrafts(result) as T } // as above
+  const change = { open: true }
+  const root = draftOf(base, undefined, change)
+  try {
+    const result = apply(root.proxy as S) // the proxy answers like S
+    if (isThenable(result)) throw new TypeError('A change must be synchronous: its draft ends with the call.')
+    const next = finalOf(root.proxy) as S // finalOf keeps the shape
+    return { next, result: resolveDrafts(result) as T } // as above
+  } finally {
+    change.open = false
+  }
 }
 
-function draftOf(base: object, parent: Draft | undefined): Draft {
-  const draft: Draft = { base, parent, copy: undefined, changed: false, proxy: base, final: undefined }
+/** Freezes what `produce` left open; to be called before anybody else sees the tree. */
+export function freezeLists<S extends object>(tree: S): S {
+  for (const list of Object.values(tree)) Object.freeze(list)
+  return Object.freeze(tree)
+}
+
+function draftOf(base: object, parent: Draft | undefined, change: Draft['change']): Draft {
+  const draft: Draft = { base, parent, copy: undefined, changed: false, proxy: base, final: undefined, change }
   // The target only says whether this is an array: a frozen target would force the proxy to answer with its values.
   draft.proxy = new Proxy(Array.isArray(base) ? [] : {}, handlerOf(draft))
   DRAFTS.set(draft.proxy, draft)
@@ -57,13 +74,14 @@ function copyOf(draft: Draft): Record<PropertyKey, unknown> {
 }
 
 function markChanged(draft: Draft): void {
+  if (!draft.change.open) throw new TypeError('A draft was changed after its change was applied.')
   for (let up: Draft | undefined = draft; up && !up.changed; up = up.parent) up.changed = true
 }
 
 function childOf(draft: Draft, key: PropertyKey): unknown {
   const value = latest(draft)[key]
   if (typeof value !== 'object' || value === null || !FINAL.has(value)) return value
-  const child = draftOf(value, draft).proxy
+  const child = draftOf(value, draft, draft.change).proxy
   copyOf(draft)[key] = child
   return child
 }
@@ -77,14 +95,14 @@ function handlerOf(draft: Draft): ProxyHandler<object> {
     },
     set(_target, key, value) {
       if (Object.hasOwn(latest(draft), key) && Object.is(latest(draft)[key], value)) return true
-      copyOf(draft)[key] = value
       markChanged(draft)
+      copyOf(draft)[key] = value
       return true
     },
     deleteProperty(_target, key) {
       if (Object.hasOwn(latest(draft), key)) {
-        delete copyOf(draft)[key]
         markChanged(draft)
+        delete copyOf(draft)[key]
       }
       return true
     },
@@ -125,33 +143,41 @@ function indexIn(draft: Draft, predicate: Predicate): number {
   return elements(draft).findIndex((value, index) => predicate(value, index, draft.proxy))
 }
 
-/** The frozen plain value of a draft or of a new value put into one; what is frozen by us already is kept as it is. */
+/** The plain value of a draft, or of a new value put into one; what is final already is kept as it is. */
 function finalOf(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) {
     if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') throw notJson(value)
     return value
   }
   const draft = DRAFTS.get(value)
-  if (!draft) return FINAL.has(value) ? value : frozenCopy(value, undefined)
+  if (!draft) return FINAL.has(value) ? value : finalCopy(value)
   if (!draft.changed) return draft.base
-  draft.final ??= frozenCopy(copyOf(draft), draft.base)
+  draft.final ??= Array.isArray(draft.copy) ? finishList(draft.copy, draft) : finalCopy(copyOf(draft))
   return draft.final
 }
 
-function frozenCopy(value: object, base: object | undefined): object {
-  if (Array.isArray(value)) {
-    const before: unknown[] = Array.isArray(base) ? base : []
-    // The same element at the same place is final already: looking each one up would dominate a change of one in 1,000.
-    const copy = value.map((item, index) => (index < before.length && item === before[index] ? item : finalOf(item)))
-    FINAL.add(Object.freeze(copy))
-    return copy
+/** In place: the copy is ours. An element that stands where it stood is final already; looking each up would be slow. */
+function finishList(list: unknown[], draft: Draft): unknown[] {
+  const before = draft.base as unknown[] // a list's draft has a list as its base
+  for (let index = 0; index < list.length; index += 1) {
+    const item = list[index]
+    if (index >= before.length || item !== before[index]) list[index] = finalOf(item)
   }
-  if (!isPlain(value)) throw notJson(value)
-  const copy: Record<string, unknown> = {}
-  for (const [key, item] of Object.entries(value)) {
-    if (item !== undefined) copy[key] = finalOf(item) // JSON has no undefined: memory stays what the disk gives back
-  }
+  FINAL.add(list)
+  return draft.parent?.parent === undefined ? list : (Object.freeze(list) as unknown[]) // `freezeLists` has the others
+}
+
+function finalCopy(value: object): object {
+  if (!Array.isArray(value) && !isPlain(value)) throw notJson(value)
+  const copy = Array.isArray(value) ? value.map(finalOf) : finalEntries(value)
   FINAL.add(Object.freeze(copy))
+  return copy
+}
+
+/** JSON has no undefined: memory stays what the disk gives back. */
+function finalEntries(value: object): Record<string, unknown> {
+  const copy: Record<string, unknown> = {}
+  for (const [key, item] of Object.entries(value)) if (item !== undefined) copy[key] = finalOf(item)
   return copy
 }
 

@@ -24,24 +24,31 @@ export type Reading =
   | { kind: 'damaged'; reason: string }
   | { kind: 'newer'; schema: number }
 
-/** JSON of records that were written before; a commit of one node in 1,000 stringifies one. */
-const TEXTS = new WeakMap<object, string>()
+/** JSON of records that were written before, with a comma; a commit of one node in 1,000 stringifies one. */
+const WRITTEN = new WeakMap<object, Buffer>()
 
-/** The text of the state file. Records must be frozen: their text is made once. */
-export function encodeEnvelope({ revision, data }: Snapshot): string {
-  const json = `{${Object.entries(data)
-    .map(([name, records]) => `${JSON.stringify(name)}:[${records.map(textOf).join(',')}]`)
-    .join(',')}}`
-  return `{"schema":${STATE_SCHEMA},"revision":${revision},"sha256":"${sha256(json)}","data":${json}}\n`
+/** The state file's bytes. Records must be frozen: their JSON is made once. */
+export function encodeEnvelope({ revision, data }: Snapshot): Buffer {
+  const pieces: Buffer[] = []
+  for (const [name, records] of Object.entries(data)) {
+    pieces.push(Buffer.from(`${pieces.length === 0 ? '{' : '],'}${JSON.stringify(name)}:[`))
+    for (const record of records) pieces.push(jsonOf(record))
+    const last = pieces.at(-1)
+    if (records.length > 0 && last) pieces[pieces.length - 1] = last.subarray(0, -1) // no comma after the last one
+  }
+  pieces.push(Buffer.from(']}'))
+  const json = Buffer.concat(pieces)
+  const head = `{"schema":${STATE_SCHEMA},"revision":${revision},"sha256":"${sha256(json)}","data":`
+  return Buffer.concat([Buffer.from(head), json, Buffer.from('}\n')])
 }
 
-function textOf(record: object): string {
-  let text = TEXTS.get(record)
-  if (text === undefined) {
-    text = JSON.stringify(record)
-    TEXTS.set(record, text)
+function jsonOf(record: object): Buffer {
+  let json = WRITTEN.get(record)
+  if (json === undefined) {
+    json = Buffer.from(`${JSON.stringify(record)},`)
+    WRITTEN.set(record, json)
   }
-  return text
+  return json
 }
 
 /** Judges the text of a state file, migrating the data of an older schema. Never throws. */
@@ -74,7 +81,7 @@ export function firstIssue(error: z.ZodError): string {
   return issue ? `${issue.path.join('.') || 'the whole'}: ${issue.message}` : error.message
 }
 
-function sha256(text: string): string {
+function sha256(text: string | Buffer): string {
   return createHash('sha256').update(text).digest('hex')
 }
 

@@ -7,7 +7,7 @@ import { errnoOf, storageFailure, UncertainWriteError } from '../system/durable-
 import type { Logger } from '../system/log.js'
 import { createStateAdapter } from './adapter.js'
 import { checkRecords, trustRecords } from './check-records.js'
-import { freezeTree, produce } from './draft.js'
+import { freezeLists, freezeTree, produce } from './draft.js'
 import type { Snapshot } from './envelope.js'
 import { holdInSafeMode, lockState } from './lock.js'
 
@@ -37,7 +37,7 @@ export interface OpenedStore {
 }
 
 /** Bounds how long one commit keeps the event loop from other work, and how many may wait. */
-const CHANGES_PER_COMMIT = 256
+const CHANGES_PER_COMMIT = 512
 const MAX_WAITING_CHANGES = 10_000
 
 /**
@@ -95,7 +95,7 @@ function createStore(low: Low<Snapshot>, log: Logger, unlock: () => void): Store
 
   async function commit(data: LabState): Promise<SandlabError | undefined> {
     if (fault) return fault
-    const next = { revision: committed.revision + 1, data }
+    const next = { revision: committed.revision + 1, data: freezeLists(data) }
     low.data = next
     try {
       await low.write()

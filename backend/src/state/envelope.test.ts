@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from '@jest/globals'
+import { emptyState, STATE_SCHEMA } from '../domain/state.js'
+import { imageRecord, nodeRecord, operationRecord } from '../../test/state/fixtures/records.js'
+import { freezeTree } from './draft.js'
+import { decodeEnvelope, encodeEnvelope, type Reading } from './envelope.js'
+
+const snapshot = freezeTree({
+  revision: 7,
+  data: {
+    nodes: [nodeRecord(1), nodeRecord(2, { name: 'zwei' })],
+    images: [imageRecord('tiny', { title: 'Größe "äöü" 🐧' })],
+    operations: [operationRecord(1)],
+  },
+})
+
+function reasonOf(reading: Reading): string {
+  return reading.kind === 'damaged' ? reading.reason : reading.kind
+}
+
+function envelopeOf(data: unknown, changes: Record<string, unknown> = {}): string {
+  const sha256 = createHash('sha256').update(JSON.stringify(data)).digest('hex')
+  return JSON.stringify({ schema: STATE_SCHEMA, revision: 1, sha256, data, ...changes })
+}
+
+describe('the state envelope', () => {
+  it('gives back what was written', () => {
+    const read = decodeEnvelope(encodeEnvelope(snapshot).toString())
+    expect(read).toEqual({ kind: 'good', schema: STATE_SCHEMA, snapshot })
+  })
+
+  it('is one JSON object whose checksum is the sha256 of its data', () => {
+    for (const data of [snapshot.data, emptyState()]) {
+      const envelope: unknown = JSON.parse(encodeEnvelope({ revision: 3, data }).toString())
+      expect(envelope).toEqual(JSON.parse(envelopeOf(data, { revision: 3 })))
+    }
+  })
+
+  it('is damaged when it is cut off anywhere', () => {
+    const bytes = encodeEnvelope(snapshot)
+    for (let tenth = 0; tenth < 10; tenth += 1) {
+      const cut = bytes.subarray(0, Math.floor((bytes.length * tenth) / 10)).toString()
+      expect(reasonOf(decodeEnvelope(cut))).toMatch(tenth === 0 ? 'it is empty' : 'it is cut off or not JSON')
+    }
+  })
+
+  it.each([
+    ['null', 'null'],
+    ['an empty list', '[]'],
+    ['a number', '5'],
+    ['the data alone', JSON.stringify(emptyState())],
+    ['no data', envelopeOf({}, { data: undefined })],
+  ])('is damaged when it is %s', (_, text) => {
+    expect(reasonOf(decodeEnvelope(text))).toMatch(/not a state file|checksum is wrong/)
+  })
+
+  it('is damaged when any character of the data is another one', () => {
+    const text = encodeEnvelope(snapshot).toString()
+    const start = text.indexOf('"data":') + '"data":'.length
+    const step = Math.ceil((text.length - start) / 200)
+    for (let at = start; at < text.length - 2; at += step) {
+      const changed = `${text.slice(0, at)}${text[at] === 'x' ? 'y' : 'x'}${text.slice(at + 1)}`
+      expect(decodeEnvelope(changed).kind).toBe('damaged')
+    }
+  })
+
+  it('is damaged, with the place named, when a record is not as it should be', () => {
+    const data = { ...emptyState(), nodes: [{ ...nodeRecord(1), cpus: 0 }] }
+    expect(reasonOf(decodeEnvelope(envelopeOf(data)))).toContain('nodes.0.cpus')
+  })
+
+  it('is newer, whatever else it is, when its schema is', () => {
+    const newer = envelopeOf(emptyState(), { schema: STATE_SCHEMA + 1, sha256: 'of another kind' })
+    expect(decodeEnvelope(newer)).toEqual({ kind: 'newer', schema: STATE_SCHEMA + 1 })
+  })
+})

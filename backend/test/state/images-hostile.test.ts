@@ -1,0 +1,149 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { isSandlabError, type SandlabError } from '../../src/domain/error.js'
+import { convertToBase } from '../../src/images/conversion.js'
+import { DEFAULT_LIMITS } from '../../src/images/image-limits.js'
+import { importImage } from '../../src/images/import-room.js'
+import { workerIdentity } from '../../src/system/identity.js'
+import { craftQcow2, CLUSTER, HOSTILE_IMAGES } from '../support/hostile-images.js'
+import { about, openImageRoom, testOperation, type ImageRoom } from '../support/image-room.js'
+
+let room: ImageRoom
+let folder: string
+let decoy: string
+let tools: string
+let toolRan: string
+const path = process.env['PATH']
+
+beforeAll(async () => {
+  room = await openImageRoom()
+  folder = join(room.folder, 'given')
+  await mkdir(folder)
+  decoy = join(folder, 'decoy')
+  await writeFile(decoy, 'a secret of this server\n'.repeat(64))
+  // A qemu-img that only notes that it was called: no refused file may get that far.
+  tools = await mkdtemp(join(tmpdir(), 'sandlabx-tools-'))
+  await chmod(tools, 0o777) // the worker runs it and writes here
+  toolRan = join(tools, 'ran')
+  await useConverter(`echo "$@" >> ${toolRan}; exit 1`)
+})
+afterAll(async () => {
+  process.env['PATH'] = path
+  await room.close()
+  await rm(tools, { recursive: true })
+})
+
+async function useConverter(script: string): Promise<void> {
+  await writeFile(join(tools, 'qemu-img'), `#!/bin/sh\n${script}\n`)
+  await chmod(join(tools, 'qemu-img'), 0o755)
+  process.env['PATH'] = `${tools}:${path}`
+}
+
+describe('the import room', () => {
+  it('calls the converter for a sound file, so that the marker below means something', async () => {
+    const file = join(folder, 'sound')
+    await writeFile(file, craftQcow2())
+    expect((await refusalOf(file)).message).toContain('could not be converted')
+    expect(await readFile(toolRan, 'utf8')).toContain('convert')
+    await rm(toolRan)
+  })
+
+  it('knows at least 60 kinds of hostile files', () => {
+    expect(HOSTILE_IMAGES.length).toBeGreaterThanOrEqual(60)
+  })
+
+  it.each(HOSTILE_IMAGES.map((image, index) => ({ ...image, index })))(
+    'refuses $title within 3 s and says why',
+    async ({ make, says, index }) => {
+      const file = join(folder, `suspect-${index}`)
+      await make(file, { folder, decoy })
+      const began = performance.now()
+      const error = await refusalOf(file)
+      expect(performance.now() - began).toBeLessThan(3000)
+      expect({ code: error.code, message: error.message }).toEqual({
+        code: 'image_refused',
+        message: expect.stringMatching(says),
+      })
+      expect(error.hint).toBeTruthy()
+      expect(await room.files()).toEqual([])
+      expect(room.store.data.images).toEqual([])
+      await expect(stat(toolRan)).rejects.toThrow('ENOENT')
+    },
+  )
+
+  it('refuses a device without opening it', async () => {
+    // Reading /dev/zero would never end, opening a tape would rewind it.
+    expect((await refusalOf('/dev/zero')).message).toMatch(/device/)
+  })
+
+  it('refuses a raw disk above the limit of file sizes before reading it', async () => {
+    const file = join(folder, 'huge')
+    await writeFile(file, '')
+    await truncate(file, 300 * 1024 ** 3)
+    expect((await refusalOf(file)).message).toMatch(/largest allowed is 256/)
+  })
+
+  it('says that an absent file is absent', async () => {
+    expect((await refusalOf(join(folder, 'nothing'))).code).toBe('not_found')
+  })
+
+  it('removes a refused file that it was to consume, and a symlink without its target', async () => {
+    const file = join(folder, 'consumed')
+    await writeFile(file, craftQcow2({ backing: decoy }))
+    await refusalOf(file, true)
+    await expect(stat(file)).rejects.toThrow('ENOENT')
+    expect(await readFile(decoy, 'utf8')).toContain('secret')
+  })
+})
+
+describe('the conversion, if the check before it were wrong', () => {
+  it('opens no backing file', async () => {
+    const work = join(room.folder, 'conversion')
+    await mkdir(work, { recursive: true })
+    await chmod(room.folder, 0o755)
+    process.env['PATH'] = path
+    const secret = join(work, 'secret.raw')
+    await writeFile(secret, Buffer.alloc(1024 * 1024, 0x5a))
+    await writeFile(
+      join(work, 'source'),
+      craftQcow2({ backing: secret, extensions: [[0xe279_2aca, Buffer.from('raw')]] }),
+    )
+    await chmod(work, 0o777)
+    await convertToBase({
+      folder: work,
+      source: 'source',
+      target: 'out.qcow2',
+      checked: { format: 'qcow2', virtualSizeBytes: 1024 * 1024, fileBytes: 5 * CLUSTER },
+      limits: DEFAULT_LIMITS,
+      identity: workerIdentity(),
+      trusted: false,
+      signal: new AbortController().signal,
+      onProgress: () => undefined,
+    })
+    // A megabyte of 0x5a would take at least one compressed cluster.
+    expect((await readFile(join(work, 'out.qcow2'))).includes(Buffer.from('5a5a5a5a5a', 'hex'))).toBe(false)
+    expect((await stat(join(work, 'out.qcow2'))).size).toBeLessThan(5 * CLUSTER)
+  })
+
+  it('turns the death of the converter into a refusal', async () => {
+    await useConverter('kill -SEGV $$')
+    const file = join(folder, 'good')
+    await writeFile(file, craftQcow2())
+    const error = await refusalOf(file)
+    expect(error.code).toBe('image_refused')
+    expect(error.message).toContain('crashed')
+    expect(await room.files()).toEqual([])
+  })
+})
+
+async function refusalOf(file: string, consume = false): Promise<SandlabError> {
+  try {
+    await importImage({ ...room, source: { path: file, consume }, about: about('suspect'), op: testOperation() })
+  } catch (error) {
+    if (isSandlabError(error)) return error
+    throw error
+  }
+  throw new Error('it was accepted')
+}
