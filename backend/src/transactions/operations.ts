@@ -114,6 +114,7 @@ export function createOperations(deps: { store: Store; bus: Bus; log: Logger; no
     work: (op: OperationHandle) => Promise<T>,
   ): Promise<T> {
     try {
+      abort.signal.throwIfAborted() // cancelled before it began
       const value = await work(handleOf(id, abort.signal))
       end(id, { state: 'succeeded', progress: 1 })
       return value
