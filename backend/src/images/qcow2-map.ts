@@ -1,0 +1,111 @@
+import type { FileHandle } from 'node:fs/promises'
+import { formatBytes } from '../domain/units.js'
+import { readAt } from './file-blocks.js'
+import { MAX_EXPANSION } from './image-limits.js'
+import type { Qcow2Tables } from './qcow2-check.js'
+import { CONVERT_YOURSELF, COPY_AGAIN, refused } from './refusal.js'
+
+/** Tables of 64 KiB clusters for 16 TiB; reading this many takes about a second. */
+const MAX_L2_TABLES = 32_768
+const OFFSET_MASK = 0x00ff_ffff_ffff_fe00n
+const COMPRESSED_FLAG = 1n << 62n
+
+interface Claims {
+  plainClusters: number
+  compressedClusters: number
+}
+
+/**
+ * Walks the tables that say where each piece of the disk lies and adds up what they claim. A real file holds each
+ * uncompressed cluster once, so it can't describe more data than it has bytes; a bomb names the same bytes again and
+ * again. Throws `image_refused` for bombs, for tables that are shared, and for places outside the file.
+ */
+export async function checkQcow2Map(file: FileHandle, fileBytes: number, layout: Qcow2Tables): Promise<void> {
+  const tables = await level2Tables(file, fileBytes, layout)
+  const claims: Claims = { plainClusters: 0, compressedClusters: 0 }
+  const table = Buffer.alloc(layout.clusterBytes)
+  for (const offset of tables) {
+    table.fill(0)
+    await readAt(file, table, offset)
+    addClaims(table, fileBytes, layout, claims)
+  }
+  refuseBomb(claims, fileBytes, layout)
+}
+
+async function level2Tables(file: FileHandle, fileBytes: number, layout: Qcow2Tables): Promise<number[]> {
+  const level1 = Buffer.alloc(layout.l1Entries * 8)
+  await readAt(file, level1, layout.l1Offset)
+  const offsets: number[] = []
+  for (let entry = 0; entry < layout.l1Entries; entry += 1) {
+    const offset = Number(level1.readBigUInt64BE(entry * 8) & OFFSET_MASK)
+    if (offset === 0) continue
+    requirePlace(offset, fileBytes, layout.clusterBytes, 'level-2 table')
+    offsets.push(offset)
+  }
+  if (new Set(offsets).size !== offsets.length) {
+    throw refused(
+      'The file uses one level-2 table for several parts of its disk: it describes far more data than it holds.',
+      CONVERT_YOURSELF,
+      { found: 'size bomb' },
+    )
+  }
+  if (offsets.length > MAX_L2_TABLES) {
+    throw refused(
+      `The file has ${offsets.length} level-2 tables; at most ${MAX_L2_TABLES} are read. Its clusters are too small for its size.`,
+      CONVERT_YOURSELF,
+    )
+  }
+  return offsets
+}
+
+function addClaims(table: Buffer, fileBytes: number, layout: Qcow2Tables, claims: Claims): void {
+  for (let at = 0; at < table.length; at += layout.l2EntryBytes) {
+    // The two halves are numbers: a BigInt for each of a million entries would take seconds.
+    const high = table.readUInt32BE(at)
+    const low = table.readUInt32BE(at + 4)
+    if (high === 0 && low <= 1) continue // not allocated, or reads as zeros
+    if (high & 0x4000_0000) {
+      claims.compressedClusters += 1
+      requireCompressedPlace(table.readBigUInt64BE(at), fileBytes, layout.clusterBytes)
+      continue
+    }
+    const offset = (high & 0x00ff_ffff) * 2 ** 32 + ((low & 0xffff_fe00) >>> 0)
+    if (offset === 0) continue
+    requirePlace(offset, fileBytes, layout.clusterBytes, 'cluster')
+    claims.plainClusters += 1
+  }
+}
+
+/** A compressed entry holds the offset in its low 62 - (cluster bits - 8) bits and the number of sectors above. */
+function requireCompressedPlace(entry: bigint, fileBytes: number, clusterBytes: number): void {
+  const offsetBits = BigInt(62 - (Math.log2(clusterBytes) - 8))
+  const offset = entry & ~COMPRESSED_FLAG & ~(1n << 63n) & ((1n << offsetBits) - 1n)
+  if (offset >= BigInt(clusterBytes) && offset < BigInt(fileBytes)) return
+  throw outside('compressed cluster', offset, fileBytes)
+}
+
+function requirePlace(offset: number, fileBytes: number, clusterBytes: number, what: string): void {
+  if (offset % clusterBytes !== 0 || offset < clusterBytes) {
+    throw refused(`The file's tables name an impossible place (offset ${offset}) for a ${what}.`, CONVERT_YOURSELF)
+  }
+  if (offset >= fileBytes) throw outside(what, offset, fileBytes)
+}
+
+function outside(what: string, offset: number | bigint, fileBytes: number) {
+  return refused(
+    `The file is cut off or damaged: a ${what} lies at byte ${offset}, the file ends at ${fileBytes}.`,
+    COPY_AGAIN,
+  )
+}
+
+function refuseBomb(claims: Claims, fileBytes: number, layout: Qcow2Tables): void {
+  const plainBytes = claims.plainClusters * layout.clusterBytes
+  const compressedBytes = claims.compressedClusters * layout.clusterBytes
+  const wholeClusters = Math.ceil(fileBytes / layout.clusterBytes) * layout.clusterBytes
+  if (plainBytes <= wholeClusters && compressedBytes <= MAX_EXPANSION * fileBytes) return
+  throw refused(
+    `The file has ${formatBytes(fileBytes)} but describes ${formatBytes(plainBytes + compressedBytes)} of data: it names the same bytes again and again, to fill this server when it is read.`,
+    CONVERT_YOURSELF,
+    { found: 'size bomb' },
+  )
+}

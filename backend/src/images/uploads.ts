@@ -1,0 +1,200 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { readdir, rm, stat } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import { Server } from '@tus/server'
+import { ERROR_CODES, SandlabError, type ErrorBody } from '../domain/error.js'
+import { quarantineDir, type Layout } from '../domain/layout.js'
+import { formatBytes } from '../domain/units.js'
+import { requireSpace } from '../storage/space.js'
+import { errnoOf } from '../system/durable-file.js'
+import type { Logger } from '../system/log.js'
+import { QUARANTINE_MS } from './staging.js'
+import { UploadStore } from './upload-store.js'
+
+export interface UploadsOptions {
+  layout: Layout
+  /** Largest single upload. */
+  maxBytes: number
+  log: Logger
+  /** Uploads that may wait at once, finished or not; default 20. */
+  maxUploads?: number
+  /** All waiting uploads together; default twice `maxBytes`. */
+  maxTotalBytes?: number
+  /**
+   * Says who asks; throws to refuse. With it, an upload is seen only by who began it, for others it is absent. Without
+   * it, whoever reaches `handle` may go on with any upload whose 128-bit id is known.
+   */
+  authorize?: (request: IncomingMessage) => Promise<string> | string
+}
+
+export interface Uploads {
+  /** Answers a request of the tus 1.0 protocol under UPLOADS_PATH; the caller has checked the session before. */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>
+  /** The file of a finished upload. Throws `not_found`, `wrong_status` while bytes are missing. */
+  pathOf(uploadId: string): Promise<string>
+  /** Removes it, finished or not; absent = success. */
+  discard(uploadId: string): Promise<void>
+  /** Removes what nobody touched for two days. Returns how many. */
+  sweep(now?: number): Promise<number>
+}
+
+export const UPLOADS_PATH = '/api/uploads'
+const ID = /^[0-9a-f]{32}$/
+/** GET would hand the bytes out again; nobody needs that. */
+const METHODS = ['POST', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS']
+
+/**
+ * Resumable uploads into `images/.quarantine/uploads`. File names, types and other metadata of the sender are not even
+ * kept; ids are ours and random.
+ */
+export function createUploads(options: UploadsOptions): Uploads {
+  const folder = join(quarantineDir(options.layout), 'uploads')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const store = new UploadStore({ directory: folder })
+  const owners = new Map<unknown, string>()
+  const server = new Server({
+    path: UPLOADS_PATH,
+    datastore: store,
+    maxSize: options.maxBytes,
+    relativeLocation: true,
+    allowedOrigins: () => false,
+    namingFunction: () => randomBytes(16).toString('hex'),
+    getFileIdFromRequest: (_request, lastPart) => (lastPart !== undefined && ID.test(lastPart) ? lastPart : undefined),
+    async onIncomingRequest(request, id) {
+      if (request.method === 'POST') return
+      const owner = ownerOf(owners, request)
+      const upload = await store.getUpload(id)
+      if (owner !== undefined && upload.metadata?.['owner'] !== owner) throw notFound()
+    },
+    async onUploadCreate(request, upload) {
+      if (upload.size === undefined || upload.size === 0) {
+        throw new SandlabError('bad_request', 'An upload must state its size when it begins.')
+      }
+      await requireQuota(store, folder, upload.size, options)
+      const owner = ownerOf(owners, request)
+      return { metadata: owner === undefined ? {} : { owner } }
+    },
+    onResponseError: (_request, error) => tusError(error, options.log),
+  })
+  return {
+    async handle(request, response) {
+      if (!METHODS.includes(request.method ?? '')) {
+        throw new SandlabError('not_found', 'Uploads are not given out again.')
+      }
+      const owner = await options.authorize?.(request)
+      if (owner !== undefined) owners.set(request, owner)
+      try {
+        await server.handle(request, response)
+      } finally {
+        owners.delete(request)
+      }
+    },
+    pathOf: (uploadId) => finishedFile(store, folder, uploadId),
+    async discard(uploadId) {
+      if (ID.test(uploadId)) await remove(folder, uploadId)
+    },
+    sweep: (now = Date.now()) => sweep(folder, now),
+  }
+}
+
+/** The library's requests wrap Node's, by which `handle` has noted who asks. */
+function ownerOf(
+  owners: Map<unknown, string>,
+  request: { runtime?: { node?: { req?: unknown } | undefined } | undefined },
+) {
+  return owners.get(request.runtime?.node?.req)
+}
+
+async function requireQuota(store: UploadStore, folder: string, size: number, options: UploadsOptions): Promise<void> {
+  const ids = (await readdir(folder)).filter((name) => ID.test(name))
+  const maxUploads = options.maxUploads ?? 20
+  if (ids.length >= maxUploads) {
+    throw new SandlabError('quota_reached', `${ids.length} uploads are waiting; at most ${maxUploads} may.`, {
+      hint: 'Import or cancel one of them first.',
+    })
+  }
+  const announced = await Promise.all(
+    ids.map(async (id) => (await store.getUpload(id).catch(() => undefined))?.size ?? 0),
+  )
+  const held = announced.reduce((sum, bytes) => sum + bytes, 0)
+  const maxTotalBytes = options.maxTotalBytes ?? 2 * options.maxBytes
+  if (held + size > maxTotalBytes) {
+    throw new SandlabError(
+      'quota_reached',
+      `The waiting uploads have ${formatBytes(held)} together; with this one it would be more than ${formatBytes(maxTotalBytes)}.`,
+      { hint: 'Import or cancel one of them first.' },
+    )
+  }
+  await requireSpace({ path: folder, bytes: size, what: 'take this upload' })
+}
+
+async function finishedFile(store: UploadStore, folder: string, uploadId: string): Promise<string> {
+  const upload = ID.test(uploadId) ? await store.getUpload(uploadId).catch(() => undefined) : undefined
+  if (!upload) throw notFound()
+  if (upload.size === undefined || upload.offset !== upload.size) {
+    throw new SandlabError(
+      'wrong_status',
+      `The upload is not complete: ${formatBytes(upload.offset)} of ${formatBytes(upload.size ?? 0)} are here.`,
+      { hint: 'Resume it first.', details: { offset: upload.offset, size: upload.size ?? null } },
+    )
+  }
+  return join(folder, uploadId)
+}
+
+function notFound(): SandlabError {
+  return new SandlabError('not_found', 'There is no such upload.', { hint: 'It may have been imported or cancelled.' })
+}
+
+async function remove(folder: string, uploadId: string): Promise<void> {
+  await rm(join(folder, uploadId), { force: true })
+  await rm(join(folder, `${uploadId}.json`), { force: true })
+}
+
+async function sweep(folder: string, now: number): Promise<number> {
+  const stale = new Set<string>()
+  const fresh = new Set<string>()
+  for (const name of await readdir(folder)) {
+    const id = name.replace(/\.json$/, '')
+    const age = await ageOf(join(folder, name), now)
+    if (age === undefined) continue
+    if (age > QUARANTINE_MS) stale.add(id)
+    else fresh.add(id)
+  }
+  const gone = [...stale].filter((id) => !fresh.has(id))
+  for (const id of gone) await remove(folder, id)
+  return gone.length
+}
+
+async function ageOf(path: string, now: number): Promise<number | undefined> {
+  try {
+    return now - (await stat(path)).mtimeMs
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined // finished meanwhile
+    throw error
+  }
+}
+
+/** Our errors as the API answers them; the protocol's own keep their status and get the same shape. */
+function tusError(error: Error | { status_code: number; body: string }, log: Logger) {
+  if (error instanceof SandlabError) return answer(error, ERROR_CODES[error.code].status)
+  if ('status_code' in error && error.status_code < 500) {
+    const code =
+      error.status_code === 413
+        ? 'too_large'
+        : error.status_code === 404 || error.status_code === 410
+          ? 'not_found'
+          : 'bad_request'
+    return answer(new SandlabError(code, error.body.trim()), error.status_code)
+  }
+  log.error({ err: error }, 'an upload failed')
+  return answer(new SandlabError('internal', 'Something failed that should not.'), 500)
+}
+
+function answer(error: SandlabError, status: number) {
+  const body: ErrorBody = {
+    error: { code: error.code, message: error.message, hint: error.hint, details: error.details },
+  }
+  return { status_code: status, body: JSON.stringify(body) }
+}
