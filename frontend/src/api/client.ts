@@ -1,0 +1,86 @@
+import type { ErrorBody, ErrorCode } from '@domain/error.js'
+
+/** A failure that the page can show: what happened, what to do, and the id that finds it in the server's log. */
+export class ApiError extends Error {
+  readonly status: number
+  readonly code: ErrorCode | 'unreachable'
+  readonly hint: string | undefined
+  readonly details: Record<string, unknown>
+  readonly requestId: string | undefined
+
+  constructor(status: number, body: Omit<ErrorBody['error'], 'code'> & { code: ErrorCode | 'unreachable' }) {
+    super(body.message)
+    this.name = 'ApiError'
+    this.status = status
+    this.code = body.code
+    this.hint = body.hint
+    this.details = body.details ?? {}
+    this.requestId = body.requestId
+  }
+}
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** The address of something under `/api`, whatever path the page is served under. */
+export function apiUrl(path: string): string {
+  return new URL(`api/${path}`, document.baseURI).href
+}
+
+/** Asks the API and reads its JSON; 204 answers undefined. Every failure is an ApiError, also a silent server. */
+export async function request<T>(
+  method: Method,
+  path: string,
+  options: { body?: unknown; signal?: AbortSignal } = {},
+): Promise<T> {
+  const response = await send(method, path, options)
+  if (!response.ok) throw await readError(response)
+  if (response.status === 204) return undefined as T // the caller names T = void
+  return (await response.json()) as T // the server is ours and answers by the same schemas
+}
+
+/** As `request`, for the few answers that are plain text. */
+export async function requestText(path: string, signal?: AbortSignal): Promise<string> {
+  const response = await send('GET', path, signal ? { signal } : {})
+  if (!response.ok) throw await readError(response)
+  return response.text()
+}
+
+async function send(method: Method, path: string, options: { body?: unknown; signal?: AbortSignal }) {
+  const headers: Record<string, string> = { accept: 'application/json' }
+  if (method !== 'GET') headers['x-requested-with'] = 'sandlabx'
+  if (options.body !== undefined) headers['content-type'] = 'application/json'
+  try {
+    return await fetch(apiUrl(path), {
+      method,
+      headers,
+      credentials: 'same-origin',
+      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+      ...(options.signal ? { signal: options.signal } : {}),
+    })
+  } catch (cause) {
+    if (options.signal?.aborted) throw cause
+    throw unreachable(method)
+  }
+}
+
+function unreachable(method: Method): ApiError {
+  return new ApiError(0, {
+    code: 'unreachable',
+    message: 'The server did not answer.',
+    hint:
+      method === 'GET'
+        ? 'Running nodes go on without this page. Check the network, then try again.'
+        : 'It may have received this or not: look at the list when the connection is back before you try again.',
+  })
+}
+
+async function readError(response: Response): Promise<ApiError> {
+  const body: unknown = await response.json().catch(() => null)
+  const error = body && typeof body === 'object' && 'error' in body ? (body as ErrorBody).error : undefined
+  if (error?.code && error.message) return new ApiError(response.status, error)
+  return new ApiError(response.status, {
+    code: 'internal',
+    message: `The server answered ${response.status} without saying why.`,
+    hint: 'A proxy in between may have answered. Try again; if it stays, look into the server’s log.',
+  })
+}

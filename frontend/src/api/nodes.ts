@@ -1,0 +1,147 @@
+import type { NodeEvent } from '@domain/event.js'
+import type { createNodeSchema, NodeView, UpdateNode } from '@domain/node.js'
+import {
+  type QueryClient,
+  queryOptions,
+  useIsMutating,
+  useMutation,
+  useMutationState,
+  useQuery,
+  useQueryClient,
+} from '@tanstack/react-query'
+import type { z } from 'zod'
+import { apiUrl, request } from './client.js'
+
+/** What is sent: fields with a default may be left out. */
+export type NewNode = z.input<typeof createNodeSchema>
+
+export const nodesKey = ['nodes'] as const
+export const nodeKey = (id: string) => ['nodes', id] as const
+export const nodeEventsKey = (id: string) => ['nodes', id, 'events'] as const
+
+export interface DeletePlan {
+  node: { id: string; name: string }
+  keepsStorage: boolean
+  files: { path: string; bytes: number; what: string }[]
+}
+
+export const nodesQuery = queryOptions({
+  queryKey: nodesKey,
+  queryFn: async ({ signal }) => (await request<{ nodes: NodeView[] }>('GET', 'nodes', { signal })).nodes,
+})
+
+export function useNodes() {
+  return useQuery(nodesQuery)
+}
+
+/** One node; shows at once what the list already knows. */
+export function useNode(id: string) {
+  const client = useQueryClient()
+  return useQuery({
+    queryKey: nodeKey(id),
+    queryFn: async ({ signal }) => (await request<{ node: NodeView }>('GET', `nodes/${id}`, { signal })).node,
+    initialData: () => client.getQueryData(nodesQuery.queryKey)?.find((node) => node.id === id),
+    initialDataUpdatedAt: () => client.getQueryState(nodesQuery.queryKey)?.dataUpdatedAt,
+  })
+}
+
+export function useNodeEvents(id: string) {
+  return useQuery({
+    queryKey: nodeEventsKey(id),
+    queryFn: async ({ signal }) =>
+      (await request<{ events: NodeEvent[] }>('GET', `nodes/${id}/events`, { signal })).events,
+  })
+}
+
+export function useDeletePlan(id: string) {
+  return useQuery({
+    queryKey: ['nodes', id, 'delete-plan'],
+    queryFn: async ({ signal }) =>
+      (await request<{ plan: DeletePlan }>('GET', `nodes/${id}/delete-plan`, { signal })).plan,
+    staleTime: 0,
+  })
+}
+
+/** Puts a fresh view of a node where lists and pages find it. */
+export function rememberNode(client: QueryClient, node: NodeView): void {
+  client.setQueryData(nodeKey(node.id), node)
+  client.setQueryData(nodesQuery.queryKey, (nodes) => {
+    if (!nodes) return nodes
+    return nodes.some((one) => one.id === node.id)
+      ? nodes.map((one) => (one.id === node.id ? node : one))
+      : [...nodes, node]
+  })
+}
+
+export function forgetNode(client: QueryClient, id: string): void {
+  client.setQueryData(nodesQuery.queryKey, (nodes) => nodes?.filter((node) => node.id !== id))
+  void client.invalidateQueries({ queryKey: nodeKey(id) })
+}
+
+/** `guestPassword` is the generated one, answered once; null when one was given or the image takes none. */
+export function useCreateNode() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (node: NewNode) =>
+      request<{ node: NodeView; guestPassword: string | null }>('POST', 'nodes', { body: node }),
+    onSuccess: ({ node }) => rememberNode(client, node),
+  })
+}
+
+export function useUpdateNode(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (change: UpdateNode) => request<{ node: NodeView }>('PATCH', `nodes/${id}`, { body: change }),
+    onSuccess: ({ node }) => rememberNode(client, node),
+  })
+}
+
+export function useDeleteNode() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ id, deleteStorage }: { id: string; deleteStorage: boolean }) =>
+      request<void>('DELETE', `nodes/${id}${deleteStorage ? '?deleteStorage=true' : ''}`),
+    onSuccess: (_nothing, { id }) => {
+      client.setQueryData(nodesQuery.queryKey, (nodes) => nodes?.filter((node) => node.id !== id))
+    },
+  })
+}
+
+export type PowerAction = 'start' | 'stop' | 'stop-now' | 'restart'
+
+const powerKey = ['power'] as const
+
+/** Starts, stops and restarts. The status is never guessed: it changes when the server has seen it change. */
+export function usePower() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationKey: powerKey,
+    mutationFn: ({ id, action }: { id: string; name: string; action: PowerAction }) =>
+      action === 'stop-now'
+        ? request<{ node: NodeView }>('POST', `nodes/${id}/stop`, { body: { now: true } })
+        : request<{ node: NodeView }>('POST', `nodes/${id}/${action}`, { body: {} }),
+    onSuccess: ({ node }) => rememberNode(client, node),
+  })
+}
+
+/** The power action on this node that the server has not answered yet. */
+export function usePendingPower(id: string): PowerAction | undefined {
+  const pending = useMutationState({
+    filters: { mutationKey: powerKey, status: 'pending' },
+    select: (mutation) => mutation.state.variables as { id: string; action: PowerAction } | undefined, // usePower's own
+  })
+  return pending.findLast((one) => one?.id === id)?.action
+}
+
+export function usePendingPowerCount(): number {
+  return useIsMutating({ mutationKey: powerKey })
+}
+
+/** A picture of the screen; `tick` makes the browser ask again. */
+export function screenshotUrl(id: string, tick: number): string {
+  return `${apiUrl(`nodes/${id}/screenshot`)}?at=${tick}`
+}
+
+export function lastScreenUrl(id: string, version: string): string {
+  return `${apiUrl(`nodes/${id}/last-screen`)}?at=${encodeURIComponent(version)}`
+}

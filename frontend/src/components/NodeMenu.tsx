@@ -1,0 +1,58 @@
+import type { NodeView } from '@domain/node.js'
+import { ActionIcon, Menu } from '@mantine/core'
+import { IconDots, IconPlayerPlay, IconPlayerStop, IconPlugX, IconRefresh, IconTrash } from '@tabler/icons-react'
+import { lazy, Suspense, useState } from 'react'
+import { MenuAction } from './MenuAction.js'
+import { usePowerButtons } from './power.js'
+
+const DeleteNodeDialog = lazy(async () => ({ default: (await import('./DeleteNodeDialog.js')).DeleteNodeDialog }))
+const SwitchOffDialog = lazy(async () => ({ default: (await import('./SwitchOffDialog.js')).SwitchOffDialog }))
+
+interface Props {
+  node: NodeView
+  /** Called when the node is gone. */
+  onDeleted?: () => void
+  size?: number
+  variant?: string
+}
+
+/** Everything that can be done with a node, in the order of how often it is; what can't be done says why. */
+export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Props) {
+  const power = usePowerButtons()
+  const [dialog, setDialog] = useState<'delete' | 'switch-off' | null>(null)
+  return (
+    <>
+      <Menu>
+        <Menu.Target>
+          <ActionIcon variant={variant} color="gray" size={size} aria-label={`More actions for ${node.name}`}>
+            <IconDots size={16} aria-hidden />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <MenuAction icon={IconPlayerPlay} reason={node.actions.start} onClick={() => power.run(node, 'start')}>
+            Start
+          </MenuAction>
+          <MenuAction icon={IconPlayerStop} reason={node.actions.stop} onClick={() => power.run(node, 'stop')}>
+            Stop
+          </MenuAction>
+          <MenuAction icon={IconRefresh} reason={node.actions.restart} onClick={() => power.run(node, 'restart')}>
+            Restart
+          </MenuAction>
+          <Menu.Divider />
+          <MenuAction icon={IconPlugX} reason={node.actions.stop} onClick={() => setDialog('switch-off')}>
+            Switch off now…
+          </MenuAction>
+          <MenuAction icon={IconTrash} danger reason={node.actions.delete} onClick={() => setDialog('delete')}>
+            Delete…
+          </MenuAction>
+        </Menu.Dropdown>
+      </Menu>
+      <Suspense>
+        {dialog === 'delete' && (
+          <DeleteNodeDialog node={node} onClose={() => setDialog(null)} {...(onDeleted ? { onDeleted } : {})} />
+        )}
+        {dialog === 'switch-off' && <SwitchOffDialog node={node} onClose={() => setDialog(null)} />}
+      </Suspense>
+    </>
+  )
+}

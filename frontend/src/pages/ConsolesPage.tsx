@@ -1,0 +1,3 @@
+export function ConsolesPage() {
+  return null
+}

@@ -1,0 +1,31 @@
+import type { User } from '@domain/user.js'
+import { Anchor } from '@mantine/core'
+import { useSignOut } from '../api/session.js'
+import { useDocumentTitle } from '../components/PageHeader.js'
+import { PasswordForm } from '../components/PasswordForm.js'
+import { Logo } from '../shell/Logo.js'
+import classes from './LonePage.module.css'
+
+/** The first password was chosen by somebody else; nothing else works until it is changed. */
+export function FirstPasswordPage({ user }: { user: User }) {
+  useDocumentTitle('Choose a password')
+  const signOut = useSignOut()
+  return (
+    <div className={classes['page']}>
+      <main className={classes['card']}>
+        <Logo size={28} />
+        <h1>Choose your own password</h1>
+        <p className={classes['lead']}>
+          You are signed in as <strong>{user.login}</strong> with a password that somebody else has seen. Replace it,
+          then go on.
+        </p>
+        <PasswordForm submitLabel="Set the password and go on" login={user.login} />
+        <p className={classes['foot']}>
+          <Anchor component="button" type="button" size="sm" onClick={() => signOut.mutate()}>
+            Sign out
+          </Anchor>
+        </p>
+      </main>
+    </div>
+  )
+}

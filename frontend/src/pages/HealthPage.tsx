@@ -1,0 +1,86 @@
+import { type HealthCheck, worstFirst } from '@domain/health.js'
+import { Button, Skeleton } from '@mantine/core'
+import { IconArrowRight, IconRefresh } from '@tabler/icons-react'
+import { useMay } from '../api/current-user.js'
+import { useHealth } from '../api/health.js'
+import { ErrorNotice } from '../components/ErrorNotice.js'
+import { Mark } from '../components/Mark.js'
+import type { Shape, Tone } from '../components/node-status.js'
+import { PageHeader } from '../components/PageHeader.js'
+import { NotFoundPage } from './NotFoundPage.js'
+import classes from './HealthPage.module.css'
+
+const FACES: Record<HealthCheck['state'], { word: string; tone: Tone; shape: Shape }> = {
+  ok: { word: 'Well', tone: 'run', shape: 'dot' },
+  warning: { word: 'Needs attention', tone: 'warn', shape: 'triangle' },
+  failed: { word: 'Failed', tone: 'bad', shape: 'cross' },
+}
+
+/** What matters, worst first, in plain words, each with its one next step. */
+export function HealthPage() {
+  const may = useMay()
+  const health = useHealth({ enabled: may('health.readDetails') })
+  if (!may('health.readDetails')) return <NotFoundPage />
+  const checks = worstFirst(health.data?.checks ?? [])
+  return (
+    <div className={classes['page']}>
+      <PageHeader
+        title="Health"
+        description={health.data && `${summary(checks)} SandLabX ${health.data.version}.`}
+        actions={
+          <Button
+            variant="default"
+            size="sm"
+            leftSection={<IconRefresh size={15} stroke={1.75} aria-hidden />}
+            loading={health.isFetching}
+            onClick={() => void health.refetch()}
+          >
+            Look again
+          </Button>
+        }
+      />
+      {health.isError && <ErrorNotice what="The server could not be asked how it is" error={health.error} />}
+      {health.isPending && <Skeleton height={360} />}
+      {checks.length > 0 && (
+        <ul className={classes['checks']}>
+          {checks.map((check) => (
+            <Check key={check.id} check={check} />
+          ))}
+        </ul>
+      )}
+    </div>
+  )
+}
+
+function Check({ check }: { check: HealthCheck }) {
+  const { word, tone, shape } = FACES[check.state]
+  return (
+    <li className={classes['check']} data-state={check.state}>
+      <span className={classes['sign']}>
+        <Mark shape={shape} tone={tone} />
+        <span className="visually-hidden">{word}: </span>
+      </span>
+      <h2>{check.title}</h2>
+      <div className={classes['words']}>
+        <p>{check.message}</p>
+        {check.hint && (
+          <p className={classes['hint']}>
+            <IconArrowRight size={14} stroke={1.75} aria-hidden />
+            {check.hint}
+          </p>
+        )}
+      </div>
+    </li>
+  )
+}
+
+function summary(checks: readonly HealthCheck[]): string {
+  const failed = checks.filter((check) => check.state === 'failed').length
+  const warnings = checks.filter((check) => check.state === 'warning').length
+  if (failed + warnings === 0) return 'Everything that was looked at is well.'
+  const parts = [
+    failed > 0 && `${failed} failed`,
+    warnings > 0 && `${warnings} ${warnings === 1 ? 'needs' : 'need'} attention`,
+  ]
+  return `${parts.filter(Boolean).join(', ')}, ${checks.length - failed - warnings} well.`
+}

@@ -1,0 +1,94 @@
+import { IconPlus } from '@tabler/icons-react'
+import { getRouteApi } from '@tanstack/react-router'
+import { lazy, Suspense, useRef } from 'react'
+import { useCurrentUser, useMay } from '../api/current-user.js'
+import { useNodes } from '../api/nodes.js'
+import { ButtonLink } from '../components/ButtonLink.js'
+import { ErrorNotice } from '../components/ErrorNotice.js'
+import { PageHeader } from '../components/PageHeader.js'
+import type { NodesSearch } from '../search.js'
+import { readList } from '../util/address.js'
+import { CHIPS, filterNodes, sortNodes } from '../util/node-filter.js'
+import { BulkBar } from './nodes/BulkBar.js'
+import { NoMatch, NoNodes } from './nodes/NoNodes.js'
+import { NodesCards } from './nodes/NodesCards.js'
+import classes from './NodesPage.module.css'
+import { NodesSkeleton } from './nodes/NodesSkeleton.js'
+import { NodesTable } from './nodes/NodesTable.js'
+import { NodesToolbar } from './nodes/NodesToolbar.js'
+import { useListKeys } from './nodes/use-list-keys.js'
+import { useSelection } from './nodes/use-selection.js'
+
+const CreateNodeDialog = lazy(async () => ({
+  default: (await import('./nodes/CreateNodeDialog.js')).CreateNodeDialog,
+}))
+
+const route = getRouteApi('/nodes')
+
+/** Every node of mine (of my students, of all): what it does, where it stands, and the one thing to do next. */
+export function NodesPage() {
+  const nodes = useNodes()
+  const user = useCurrentUser()
+  const staff = useMay()('node.createForOthers')
+  const search = route.useSearch()
+  const navigate = route.useNavigate()
+  const filterField = useRef<HTMLInputElement>(null)
+  const change = (next: NodesSearch) =>
+    void navigate({ search: (before) => ({ ...before, ...next }), replace: true, resetScroll: false })
+
+  const all = nodes.data ?? []
+  const mine = search.owner === 'me' ? all.filter((node) => node.ownerId === user.id) : all
+  const filter = {
+    text: search.q ?? '',
+    chips: readList(search.status, CHIPS),
+    ownerId: search.owner === 'me' ? user.id : undefined,
+  }
+  const shown = sortNodes(filterNodes(all, filter), search.sort ?? 'name')
+  const selection = useSelection(shown, search.selected, (selected) => change({ selected }))
+  const view = search.view ?? (staff ? 'table' : 'cards')
+  const list = useListKeys({ nodes: shown, selection, filterField, columns: view === 'cards' })
+
+  if (nodes.isPending) return <NodesSkeleton />
+  return (
+    <>
+      <PageHeader
+        title={staff ? 'Nodes' : 'My nodes'}
+        actions={
+          <ButtonLink
+            to="/nodes"
+            search={(before) => ({ ...before, new: 'yes' })}
+            leftSection={<IconPlus size={16} aria-hidden />}
+          >
+            New node
+          </ButtonLink>
+        }
+      />
+      {nodes.isError && <ErrorNotice what="The list of nodes may be old" error={nodes.error} />}
+      {all.length === 0 ? (
+        <NoNodes />
+      ) : (
+        <div className={classes['page']}>
+          <NodesToolbar nodes={mine} search={search} view={view} staff={staff} field={filterField} onChange={change} />
+          {shown.length === 0 && <NoMatch onClear={() => change({ q: '', status: '', owner: undefined })} />}
+          {shown.length > 0 && view === 'table' && (
+            <NodesTable
+              nodes={shown}
+              staff={staff}
+              selection={selection}
+              list={list}
+              search={search}
+              onChange={change}
+            />
+          )}
+          {shown.length > 0 && view === 'cards' && (
+            <NodesCards nodes={shown} staff={staff} selection={selection} list={list} />
+          )}
+          <BulkBar nodes={selection.nodes} onClear={selection.clear} />
+        </div>
+      )}
+      <Suspense>
+        {search.new && <CreateNodeDialog begin={search.new} onClose={() => change({ new: undefined })} />}
+      </Suspense>
+    </>
+  )
+}

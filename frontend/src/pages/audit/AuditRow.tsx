@@ -1,0 +1,68 @@
+import type { AuditEntry } from '@domain/event.js'
+import { Anchor } from '@mantine/core'
+import type { AuditFilter } from '../../api/audit.js'
+import { Mark } from '../../components/Mark.js'
+import { RelativeTime } from '../../components/RelativeTime.js'
+import table from '../../components/Table.module.css'
+import classes from './Audit.module.css'
+
+/** One entry; a click on who, what or on what shows only those. */
+export function AuditRow({ entry, onFilter }: { entry: AuditEntry; onFilter: (filter: AuditFilter) => void }) {
+  const details = Object.entries(entry.details)
+  return (
+    <tr>
+      <td data-label="When" className={table['nowrap']}>
+        <RelativeTime at={entry.at} />
+      </td>
+      <td data-label="Who">
+        <FilterLink text={entry.actorLogin} onClick={() => onFilter({ actor: entry.actorLogin })} />
+      </td>
+      <td data-label="What">
+        <FilterLink text={entry.action} onClick={() => onFilter({ action: entry.action })} mono />
+      </td>
+      <td data-label="On">
+        {entry.objectId ? (
+          <FilterLink
+            text={entry.objectName ?? entry.objectId}
+            onClick={() => onFilter({ object: entry.objectId ?? undefined })}
+          />
+        ) : (
+          (entry.objectName ?? <span className={table['soft']}>–</span>)
+        )}
+        {details.length > 0 && (
+          <span className={`${table['sub']} ${classes['details']}`}>
+            {details.map(([name, value]) => `${name} ${shown(value)}`).join(' · ')}
+          </span>
+        )}
+      </td>
+      <td data-label="From" className={table['soft']}>
+        <code>{entry.address}</code>
+      </td>
+      <td data-label="Result" title={entry.requestId ? `Request ${entry.requestId}` : undefined}>
+        <span className={classes['result']}>
+          {entry.result === 'success' ? (
+            <>
+              <Mark shape="dot" tone="run" /> Done
+            </>
+          ) : (
+            <>
+              <Mark shape="cross" tone="bad" /> {entry.code ?? 'Failed'}
+            </>
+          )}
+        </span>
+      </td>
+    </tr>
+  )
+}
+
+function FilterLink({ text, onClick, mono = false }: { text: string; onClick: () => void; mono?: boolean }) {
+  return (
+    <Anchor component="button" type="button" size="sm" className={classes['link'] ?? ''} onClick={onClick}>
+      {mono ? <code>{text}</code> : text}
+    </Anchor>
+  )
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}

@@ -1,0 +1,3 @@
+export function ConsoleTab() {
+  return null
+}

@@ -1,0 +1,60 @@
+import type { NodeView } from '@domain/node.js'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { lazy, Suspense, useState } from 'react'
+import { useNode } from '../../api/nodes.js'
+import { ActionButton } from '../../components/ActionButton.js'
+import { Section } from '../../components/Section.js'
+import { InternetSetting } from './InternetSetting.js'
+import { ResourcesForm } from './ResourcesForm.js'
+
+const DeleteNodeDialog = lazy(async () => ({
+  default: (await import('../../components/DeleteNodeDialog.js')).DeleteNodeDialog,
+}))
+
+const route = getRouteApi('/nodes/$nodeId')
+
+/** What can be changed about a node, and its end. */
+export function SettingsTab() {
+  const { nodeId } = route.useParams()
+  const { data: node } = useNode(nodeId)
+  if (!node) return null
+  return (
+    <div>
+      <Section
+        title="CPUs and memory"
+        description="Take effect at the next start. Change them while the node is stopped."
+      >
+        <ResourcesForm key={`${node.cpus}/${node.memoryMib}`} node={node} />
+      </Section>
+      <Section title="Network" description="A node always reaches SandLabX; the internet is a right that staff give.">
+        <InternetSetting node={node} />
+      </Section>
+      <Section title="Delete" description="Its disk is kept unless you ask otherwise.">
+        <DeleteSetting node={node} />
+      </Section>
+    </div>
+  )
+}
+
+function DeleteSetting({ node }: { node: NodeView }) {
+  const navigate = useNavigate()
+  const [open, setOpen] = useState(false)
+  return (
+    <>
+      <div>
+        <ActionButton variant="outline" color="red" reason={node.actions.delete} onClick={() => setOpen(true)}>
+          Delete {node.name}…
+        </ActionButton>
+      </div>
+      <Suspense>
+        {open && (
+          <DeleteNodeDialog
+            node={node}
+            onClose={() => setOpen(false)}
+            onDeleted={() => void navigate({ to: '/nodes' })}
+          />
+        )}
+      </Suspense>
+    </>
+  )
+}

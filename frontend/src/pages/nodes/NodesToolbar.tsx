@@ -1,0 +1,125 @@
+import type { NodeView } from '@domain/node.js'
+import { SegmentedControl, TextInput, Tooltip, UnstyledButton, VisuallyHidden } from '@mantine/core'
+import { IconLayoutGrid, IconList, IconSearch } from '@tabler/icons-react'
+import { type ReactNode, type RefObject, useEffect, useState } from 'react'
+import { Mark } from '../../components/Mark.js'
+import type { Shape, Tone } from '../../components/node-status.js'
+import type { NODE_VIEWS, NodesSearch } from '../../search.js'
+import { readList } from '../../util/address.js'
+import { type Chip, CHIPS, countByChip } from '../../util/node-filter.js'
+import classes from './NodesToolbar.module.css'
+
+const CHIP_FACES: Record<Chip, { word: string; tone: Tone; shape: Shape }> = {
+  running: { word: 'Running', tone: 'run', shape: 'dot' },
+  stopped: { word: 'Stopped', tone: 'off', shape: 'ring' },
+  attention: { word: 'Needs attention', tone: 'bad', shape: 'cross' },
+}
+
+interface Props {
+  nodes: readonly NodeView[]
+  search: NodesSearch
+  view: (typeof NODE_VIEWS)[number]
+  staff: boolean
+  field: RefObject<HTMLInputElement | null>
+  onChange: (change: NodesSearch) => void
+}
+
+/** Filters by text and by status, and the choice between table and cards. All of it lives in the address. */
+export function NodesToolbar({ nodes, search, view, staff, field, onChange }: Props) {
+  const chips = readList(search.status, CHIPS)
+  const counts = countByChip(nodes)
+  const toggle = (chip: Chip) =>
+    onChange({ status: (chips.includes(chip) ? chips.filter((one) => one !== chip) : [...chips, chip]).join(',') })
+  return (
+    <div className={classes['bar']} role="search">
+      <FilterField field={field} text={search.q ?? ''} onChange={(q) => onChange({ q })} />
+      <div className={classes['chips']}>
+        {CHIPS.filter((chip) => counts[chip] > 0 || chips.includes(chip)).map((chip) => (
+          <ChipButton key={chip} pressed={chips.includes(chip)} onClick={() => toggle(chip)}>
+            <Mark shape={CHIP_FACES[chip].shape} tone={CHIP_FACES[chip].tone} />
+            {CHIP_FACES[chip].word}
+            <span className={classes['count']}>{counts[chip]}</span>
+          </ChipButton>
+        ))}
+        {staff && (
+          <ChipButton
+            pressed={search.owner === 'me'}
+            onClick={() => onChange({ owner: search.owner === 'me' ? undefined : 'me' })}
+          >
+            Mine
+          </ChipButton>
+        )}
+      </div>
+      <SegmentedControl
+        className={classes['views'] ?? ''}
+        size="xs"
+        aria-label="View"
+        value={view}
+        onChange={(value) => onChange({ view: value })}
+        data={[
+          { value: 'table', label: <ViewLabel icon={<IconList size={15} />} name="Table" /> },
+          { value: 'cards', label: <ViewLabel icon={<IconLayoutGrid size={15} />} name="Cards" /> },
+        ]}
+      />
+    </div>
+  )
+}
+
+/** Types at once, writes into the address when one pauses. */
+function FilterField({
+  field,
+  text,
+  onChange,
+}: {
+  field: Props['field']
+  text: string
+  onChange: (q: string) => void
+}) {
+  const [typed, setTyped] = useState(text)
+  const [written, setWritten] = useState(text)
+  if (text !== written) {
+    setWritten(text) // the address changed under us: back, a link, Clear
+    setTyped(text)
+  }
+  useEffect(() => {
+    if (typed === text) return undefined
+    const timer = setTimeout(() => onChange(typed), 120)
+    return () => clearTimeout(timer)
+  }, [typed]) // eslint-disable-line react-hooks/exhaustive-deps -- only typing starts the pause
+  return (
+    <TextInput
+      ref={field}
+      className={classes['filter'] ?? ''}
+      type="search"
+      aria-label="Filter nodes"
+      placeholder="Filter by name, image, owner"
+      leftSection={<IconSearch size={15} stroke={1.75} aria-hidden />}
+      rightSection={typed ? null : <kbd>/</kbd>}
+      value={typed}
+      onChange={(event) => setTyped(event.currentTarget.value)}
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') event.currentTarget.blur()
+        if (event.key === 'Enter') document.querySelector<HTMLElement>('[data-row]')?.focus()
+      }}
+    />
+  )
+}
+
+function ChipButton({ pressed, onClick, children }: { pressed: boolean; onClick: () => void; children: ReactNode }) {
+  return (
+    <UnstyledButton className={classes['chip']} aria-pressed={pressed} onClick={onClick}>
+      {children}
+    </UnstyledButton>
+  )
+}
+
+function ViewLabel({ icon, name }: { icon: ReactNode; name: string }) {
+  return (
+    <Tooltip label={name}>
+      <span className={classes['view']}>
+        {icon}
+        <VisuallyHidden>{name}</VisuallyHidden>
+      </span>
+    </Tooltip>
+  )
+}

@@ -1,0 +1,32 @@
+import { Select } from '@mantine/core'
+import { useCurrentUser, useMay } from '../../api/current-user.js'
+import { useUsers } from '../../api/users.js'
+
+/** For whom the node is: oneself, or those whom one may create nodes for. */
+export function OwnerPicker({ value, onChange }: { value: string; onChange: (id: string) => void }) {
+  const me = useCurrentUser()
+  const may = useMay()
+  const users = useUsers()
+  const others = (users.data ?? []).filter(
+    (user) =>
+      user.id !== me.id && !user.disabled && may('node.createForOthers', { ownerId: user.id, ownerRole: user.role }),
+  )
+  const data = [
+    { value: me.id as string, label: `${me.login} (me)` },
+    ...others.map((user) => ({
+      value: user.id as string,
+      label: user.displayName ? `${user.displayName} (${user.login})` : user.login,
+    })),
+  ]
+  return (
+    <Select
+      label="Owner"
+      description="Sees and uses the node"
+      data={data}
+      value={value}
+      searchable
+      nothingFoundMessage="Nobody by that name"
+      onChange={(id) => onChange(id ?? me.id)}
+    />
+  )
+}

@@ -1,0 +1,42 @@
+import { Link, useLocation, useParams } from '@tanstack/react-router'
+import { useNode } from '../api/nodes.js'
+import classes from './Breadcrumb.module.css'
+import { usePlaces } from './places.js'
+
+/** Where I am, as links back. */
+export function Breadcrumb() {
+  const pathname = useLocation({ select: (location) => location.pathname })
+  const { nodeId } = useParams({ strict: false })
+  const places = usePlaces()
+  const place = places.find((one) => pathname.includes(one.to))
+  const label = place?.label ?? (pathname.includes('/account') ? 'My account' : 'SandLabX')
+  return (
+    <nav className={classes['trail']} aria-label="Breadcrumb">
+      <ol>
+        <li>
+          {place && nodeId ? (
+            <Link to={place.to}>{label}</Link>
+          ) : (
+            <span aria-current="page" className={classes['here']}>
+              {label}
+            </span>
+          )}
+        </li>
+        {nodeId && (
+          <li>
+            <NodeName id={nodeId} />
+          </li>
+        )}
+      </ol>
+    </nav>
+  )
+}
+
+function NodeName({ id }: { id: string }) {
+  const node = useNode(id)
+  return (
+    <span aria-current="page" className={classes['here']}>
+      {node.data?.name ?? '…'}
+    </span>
+  )
+}

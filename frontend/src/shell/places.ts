@@ -1,0 +1,39 @@
+import type { Action } from '@domain/authorize.js'
+import {
+  IconActivityHeartbeat,
+  IconDisc,
+  IconHistory,
+  IconServer2,
+  IconTerminal2,
+  IconUsers,
+  type TablerIcon,
+} from '@tabler/icons-react'
+import { useMay } from '../api/current-user.js'
+
+export interface Place {
+  to: '/nodes' | '/consoles' | '/images' | '/people' | '/audit' | '/health'
+  label: string
+  icon: TablerIcon
+  /** Pressed after `g`. */
+  key: string
+  /** Who may go there; absent: everybody. */
+  needs?: Action
+}
+
+const PLACES: readonly Place[] = [
+  { to: '/nodes', label: 'Nodes', icon: IconServer2, key: 'n' },
+  { to: '/consoles', label: 'Consoles', icon: IconTerminal2, key: 'c' },
+  { to: '/images', label: 'Images', icon: IconDisc, key: 'i', needs: 'image.manage' },
+  { to: '/people', label: 'People', icon: IconUsers, key: 'p', needs: 'user.list' },
+  { to: '/audit', label: 'Activity', icon: IconHistory, key: 'a', needs: 'audit.read' },
+  { to: '/health', label: 'Health', icon: IconActivityHeartbeat, key: 'h', needs: 'health.readDetails' },
+]
+
+/** Where this person can go. A place that is never theirs is not there. */
+export function usePlaces(): Place[] {
+  const may = useMay()
+  const staff = may('node.createForOthers')
+  return PLACES.filter((place) => !place.needs || may(place.needs)).map((place) =>
+    place.to === '/nodes' && !staff ? { ...place, label: 'My nodes' } : place,
+  )
+}
