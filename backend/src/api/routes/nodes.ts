@@ -5,6 +5,7 @@ import { nodeEventSchema } from '../../domain/event.js'
 import { nodeIdSchema } from '../../domain/ids.js'
 import { createNodeSchema, nodeViewSchema, stopNodeSchema, updateNodeSchema } from '../../domain/node.js'
 import { deletePlanSchema } from '../../nodes/remove.js'
+import { toSandlabError } from '../errors.js'
 import { accessNode, ownedBy } from '../node-access.js'
 import { route, type RouteContext } from '../route.js'
 import { labOf } from '../services.js'
@@ -53,6 +54,10 @@ export const nodeRoutes = [
       schema: z.object({
         node: nodeViewSchema,
         guestPassword: z.string().nullable().meta({ description: 'Generated for the guest, shown this once.' }),
+        startError: z
+          .object({ code: z.string(), message: z.string(), hint: z.string().optional() })
+          .nullable()
+          .meta({ description: 'Why it was made but could not be started.' }),
       }),
     },
     errors: ['not_found', 'name_taken', 'disk_too_small', 'quota_reached', 'no_space', 'no_capacity'],
@@ -65,8 +70,18 @@ export const nodeRoutes = [
       const { nodes } = labOf(services)
       const made = await nodes.create(body, actor)
       context.about({ type: 'node', id: made.node.id, name: made.node.name, details: { image: body.image } })
-      if (!body.start) return made
-      return { ...made, node: await nodes.start(made.node.id, actor) }
+      if (!body.start) return { ...made, startError: null }
+      try {
+        return { ...made, node: await nodes.start(made.node.id, actor), startError: null }
+      } catch (error) {
+        // It exists, and its guest's password is told only here: the answer is 201 all the same.
+        const { code, message, hint } = toSandlabError(error)
+        return {
+          ...made,
+          node: nodes.get(made.node.id),
+          startError: { code, message, ...(hint === undefined ? {} : { hint }) },
+        }
+      }
     },
   }),
   route({
