@@ -7,7 +7,8 @@ import type { DirectBoot, Fingerprint } from '../domain/image.js'
  * What runs nodes. One contract for QEMU processes on this machine, for the fake in tests, and later for a cluster;
  * the same suite (`test/qemu/engine-contract.ts`) runs against each.
  *
- * Rules: jobs are keyed and idempotent (same key = same job); a job may be `lost`, then ask `list()` and assume nothing;
+ * Rules: jobs are keyed and idempotent (same node, action and key = same job, unless that one failed: then it is tried
+ * again); a job may be `lost`, then ask `list()` and assume nothing;
  * a silent host means phase `unknown` and nobody acts on it; there is no placement argument, the engine schedules;
  * capabilities are asked, never guessed from `kind`; the engine names console targets, callers never do.
  */
@@ -16,17 +17,23 @@ export interface NodeEngine {
   readonly capabilities: EngineCapabilities
   /** Cheap; asked before each admission and by the health page. */
   probe(): Promise<EngineReport>
-  /** Every node that the engine knows of, running ones adopted. A silent node is listed as `unknown`. */
+  /** Every node that runs or has run, running ones adopted. A silent node is listed as `unknown`. */
   list(): Promise<EngineNode[]>
+  /** One node; `absent` when there is not even a disk of it. */
   inspect(id: NodeId): Promise<EngineNode>
   /** Makes the root disk over its base, does not start. Already there with the same spec = success; undone on failure. */
   ensureNode(spec: NodeSpec, key: string): Job<EngineNode>
   /** Starts what `spec` describes. Already running = success. Resolves when QMP answers and the guest runs. */
   start(spec: NodeSpec, key: string): Job<EngineNode>
-  /** Guest shutdown, then harder (`quit`, SIGTERM, SIGKILL). Already stopped = success; the result says how. */
+  /**
+   * Guest shutdown, then harder (`quit`, SIGTERM, SIGKILL). Already stopped = success; the result says how. During a stop
+   * a second one joins it, and shortens its grace when its own is shorter.
+   */
   stop(id: NodeId, options: { key: string; graceMs: number }): Job<StopResult>
   /** Guest reset button. */
   restart(id: NodeId, options: { key: string }): Job<EngineNode>
+  /** Lets a paused guest go on. Running = success; paused again at once = `no-space` or `engine` with the reason. */
+  resume(id: NodeId, options: { key: string }): Job<EngineNode>
   /** Forgets the node; refuses a running one with `conflict`. Disks are kept unless told (then: moved to the trash). */
   remove(id: NodeId, options: { key: string; disks: 'keep' | 'delete' }): Job<void>
   /** Refused with `not-found` when the node is not running. */
@@ -37,7 +44,10 @@ export interface NodeEngine {
   screenshot(id: NodeId): Promise<Buffer>
   /** The newest serial output, also of a node that has ended, at most `maxBytes`. */
   serialTail(id: NodeId, maxBytes: number): Promise<Buffer>
-  /** Called when a node changes by itself: it ended, paused, resumed, shut down. Returns the unsubscribe. */
+  /**
+   * Called when a node changes by itself: it paused, resumed, fell silent; and at each end, also one that was asked for
+   * (`ended.how` tells). Returns the unsubscribe.
+   */
   onChange(listener: (node: EngineNode) => void): () => void
   /** Stops watching; nodes go on. */
   close(): Promise<void>

@@ -1,0 +1,128 @@
+import { readdir } from 'node:fs/promises'
+import { createLimiter } from '../system/limiter.js'
+import { attachQmp, observe } from './attach.js'
+import { EngineError } from './engine.js'
+import { putAway } from './finish.js'
+import { readLaunchRecord, type LaunchRecord } from './launch-record.js'
+import { readProcess, type ProcessFacts } from './processes.js'
+import { createRun, nodeAtRest, nodeOfEnd, type EngineContext, type Run } from './run.js'
+import { removeRunDir } from './run-dir.js'
+import { newestLines, readLogTail } from './run-logs.js'
+import { runPathsIn, runPathsOf, type RunPaths } from './run-paths.js'
+import { SILENT, watchConnection } from './watch.js'
+
+const RUN_DIR = /^[0-9a-f]{12}$/
+const GONE = /^[0-9a-f]{12}\.[0-9a-f]{8}\.gone$/
+
+/**
+ * At the start: what earlier backends left in `run/` becomes live, ended or unknown nodes.
+ *
+ * | launch record | process | QMP | the node is |
+ * |---|---|---|---|
+ * | ended | | | stopped or failed, as recorded |
+ * | ours | gone, or another one has its pid | | ended while we were away |
+ * | ours | pid, start time, program equal | UUID and generation equal | adopted |
+ * | ours | the same | silent, or another machine | unknown; watched, never ended by us |
+ * | none | none | | a left-over folder: removed |
+ * | none | a QEMU | | left alone, and logged |
+ */
+export async function adoptAll(context: EngineContext): Promise<void> {
+  const limiter = createLimiter(16)
+  const names = await readdir(context.layout.run)
+  await Promise.all(
+    names.map((name) =>
+      limiter.run(async () => {
+        const dir = `${context.layout.run}/${name}`
+        try {
+          if (GONE.test(name)) await removeRunDir(runPathsIn(dir))
+          else if (RUN_DIR.test(name)) await adoptOne(context, runPathsIn(dir))
+        } catch (error) {
+          context.log.error({ err: error, dir }, 'a folder of an earlier run could not be understood; left as it is')
+        }
+      }),
+    ),
+  )
+}
+
+async function adoptOne(context: EngineContext, paths: RunPaths): Promise<void> {
+  const launch = await readLaunchRecord(paths.launch)
+  if (!launch || runPathsOf(context.layout, launch.id).dir !== paths.dir) return clearUnknown(context, paths)
+  if (launch.ended) return void context.settled.set(launch.id, nodeOfEnd(launch))
+  const found = await findProcess(context, paths, launch)
+  if (found === 'gone') return settleEnded(context, paths, launch)
+  if (found === 'never') {
+    await removeRunDir(paths)
+    return void context.settled.set(launch.id, nodeAtRest(launch.id, { phase: 'stopped' }))
+  }
+  const run = createRun(paths, { ...launch, process: found }, null)
+  context.live.set(run.id, run)
+  await takeOver(context, run)
+}
+
+/**
+ * The process that was launched. By the record: the same pid, start time and program. Without one (the backend died
+ * between the start and its note): by QEMU's pid file, and then its arguments must name the node.
+ */
+async function findProcess(
+  context: EngineContext,
+  paths: RunPaths,
+  launch: LaunchRecord,
+): Promise<ProcessFacts | 'gone' | 'never'> {
+  if (launch.bootId !== context.bootId) return 'gone'
+  const known = launch.process
+  if (known) {
+    const facts = await readProcess(known.pid)
+    const same = facts?.startTime === known.startTime && (facts.exe === known.exe || facts.exe === null)
+    return facts && same ? facts : 'gone'
+  }
+  const pid = Number((await readLogTail(paths.pid, 32)).toString('utf8'))
+  if (!Number.isInteger(pid) || pid <= 0) return 'never'
+  const facts = await readProcess(pid)
+  const uuidAt = facts?.args.indexOf('-uuid') ?? -1
+  return facts && uuidAt >= 0 && facts.args[uuidAt + 1] === launch.id ? facts : 'gone'
+}
+
+async function takeOver(context: EngineContext, run: Run): Promise<void> {
+  try {
+    const client = await attachQmp(context, run)
+    watchConnection(context, run)
+    await observe(context, run, client)
+    // Killed between the start and `cont`: the guest is still held. Nobody was told that it runs; now it does.
+    if (run.phase === 'starting' && !run.launch.stopAsked) {
+      await client.run('cont')
+      await observe(context, run, client)
+    }
+    context.log.info({ nodeId: run.id, pid: run.launch.process?.pid }, 'adopted a running node')
+  } catch (error) {
+    run.phase = 'unknown'
+    run.reason = error instanceof EngineError ? error.message : SILENT
+    context.log.warn({ err: error, nodeId: run.id, pid: run.launch.process?.pid }, 'a node does not answer; left alone')
+  }
+}
+
+async function settleEnded(context: EngineContext, paths: RunPaths, launch: LaunchRecord): Promise<void> {
+  const rebooted = launch.bootId !== context.bootId
+  const lastWords = newestLines((await readLogTail(paths.qemuLog, 16 * 1024)).toString('utf8'), 5)
+  const why = rebooted
+    ? 'The host was restarted while it ran.'
+    : 'It ended while SandLabX was not running.' + (lastWords && ` QEMU's last lines:\n${lastWords}`)
+  const ended: LaunchRecord['ended'] = {
+    at: new Date().toISOString(),
+    how: launch.stopAsked ? 'asked' : 'crashed',
+    reason: launch.stopAsked ? 'It ended while SandLabX was not running, after it was asked to.' : why,
+  }
+  const record = { ...launch, ended }
+  await putAway(context, paths, record)
+  context.settled.set(launch.id, nodeOfEnd(record))
+}
+
+/** A folder without a record that fits it. Removed only when no process can be connected with it. */
+async function clearUnknown(context: EngineContext, paths: RunPaths): Promise<void> {
+  const pid = Number((await readLogTail(paths.pid, 32)).toString('utf8'))
+  const facts = Number.isInteger(pid) && pid > 0 ? await readProcess(pid) : null
+  if (facts?.args.some((arg) => arg.includes(paths.dir.slice(-12)))) {
+    context.log.warn({ pid, dir: paths.dir }, 'a QEMU runs that no record describes; left alone')
+    return
+  }
+  await removeRunDir(paths)
+}

@@ -1,0 +1,100 @@
+import { stat } from 'node:fs/promises'
+import type { Identity } from '../system/identity.js'
+import { chooseAccelerator, type AcceleratorChoice, type AcceleratorSetting } from './accelerator.js'
+import { EngineError, type EngineReport } from './engine.js'
+import { readHostFigures } from './host-report.js'
+import type { Accelerator } from './machine.js'
+import { createProbe, readQemuVersion, type QemuVersion } from './probe-boot.js'
+import { LOCAL_HOST } from './run.js'
+
+/** QEMU and the accelerator of this machine, found out once. */
+export interface Host {
+  report(): Promise<EngineReport>
+  /** What starts need. Throws EngineError `engine` with the reason when no guest can run here. */
+  ready(): Promise<{ version: QemuVersion; accelerator: Accelerator }>
+  /** Whom QEMU runs as under an accelerator; undefined: as we do. */
+  identityFor(accelerator: Accelerator): Identity | undefined
+  /** Waits for a probe under way. */
+  settle(): Promise<void>
+}
+
+export interface HostOptions {
+  setting: AcceleratorSetting
+  binary: string
+  cwd: string
+  /** Where the probe's disk may lie. */
+  folder: string
+  folderInQemu: string
+  worker: Identity | undefined
+}
+
+interface Findings {
+  version: QemuVersion | undefined
+  choice: AcceleratorChoice
+}
+
+/** After a failure (QEMU is being installed) it is tried again, but not on each request. */
+const RETRY_AFTER_MS = 10_000
+
+export async function openHost(options: HostOptions): Promise<Host> {
+  const kvmGroup = options.worker ? await groupOfKvm() : undefined
+  const identityFor = (accelerator: Accelerator): Identity | undefined => {
+    if (!options.worker || accelerator === 'tcg' || kvmGroup === undefined) return options.worker
+    return { uid: options.worker.uid, gid: kvmGroup }
+  }
+  let findings: Promise<Findings> | undefined
+  let retryAt = 0
+  const find = (): Promise<Findings> => {
+    if (findings && (retryAt === 0 || performance.now() < retryAt)) return findings
+    retryAt = 0
+    findings = findOut(options, identityFor).then((found) => {
+      retryAt = found.choice.ok ? 0 : performance.now() + RETRY_AFTER_MS
+      return found
+    })
+    return findings
+  }
+  return {
+    identityFor,
+    async report() {
+      const [{ version, choice }, figures] = await Promise.all([find(), readHostFigures()])
+      return {
+        ok: choice.ok,
+        version: version?.text ?? 'none',
+        accelerator: { kind: choice.kind, reason: choice.reason, probeMs: choice.probeMs },
+        hosts: [{ id: LOCAL_HOST, up: choice.ok, ...figures }],
+      }
+    },
+    async ready() {
+      const { version, choice } = await find()
+      if (!version || !choice.ok) throw new EngineError('engine', choice.reason, { retry: true })
+      return { version, accelerator: choice.kind }
+    },
+    async settle() {
+      await findings
+    },
+  }
+}
+
+async function findOut(options: HostOptions, identityFor: Host['identityFor']): Promise<Findings> {
+  let version: QemuVersion
+  try {
+    version = await readQemuVersion(options.binary)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    return { version: undefined, choice: { kind: 'tcg', ok: false, reason, probeMs: null } }
+  }
+  try {
+    const choice = await chooseAccelerator(options.setting, createProbe({ ...options, identityFor }))
+    return { version, choice }
+  } catch (error) {
+    const reason = `The probe boot could not be prepared: ${error instanceof Error ? error.message : String(error)}`
+    return { version, choice: { kind: 'tcg', ok: false, reason, probeMs: null } }
+  }
+}
+
+/** Debian gives /dev/kvm to the group `kvm`; the worker needs it, since supplementary groups are dropped. */
+async function groupOfKvm(): Promise<number | undefined> {
+  const device = await stat('/dev/kvm').catch(() => undefined)
+  if (!device || device.gid === 0 || (device.mode & 0o060) !== 0o060) return undefined
+  return device.gid
+}

@@ -1,0 +1,167 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { access, open } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { imageFile } from '../domain/layout.js'
+import { childEnvironment } from '../system/command-environment.js'
+import { missingTool } from '../system/debian-packages.js'
+import { QmpError } from '../system/qmp.js'
+import { attachQmp, observe } from './attach.js'
+import { EngineError, type NodeSpec } from './engine.js'
+import { prepareFirmware } from './firmware.js'
+import { writeLaunchRecord, type LaunchRecord } from './launch-record.js'
+import { qemuArguments } from './machine.js'
+import { diskFault } from './node-disk.js'
+import { offerToOutOfMemoryKiller, readProcess } from './processes.js'
+import { createRun, type EngineContext, type Run } from './run.js'
+import { makeRunDir, removeRunDir } from './run-dir.js'
+import { newestLines, readLogTail } from './run-logs.js'
+import { pathInQemu, runPathsOf, type RunPaths } from './run-paths.js'
+import { startFailure } from './start-failure.js'
+import { watchChild, watchConnection } from './watch.js'
+
+/**
+ * Starts a node: its files are looked at, QEMU is started with the guest held, must answer over QMP as this node, is
+ * put on record, and only then the guest runs. On failure only our own child is ended, its folder is removed, and the
+ * EngineError has QEMU's last lines: `broken`, `locked`, `no-space`, `no-capacity`, `timeout`, `engine`.
+ */
+export async function launchNode(context: EngineContext, spec: NodeSpec): Promise<Run> {
+  const { version, accelerator } = await context.host.ready()
+  await requireUsableFiles(context, spec)
+  const paths = runPathsOf(context.layout, spec.id)
+  await requireVacant(paths)
+  const args = qemuArguments({
+    spec,
+    accelerator,
+    qemuVersion: version,
+    paths: {
+      images: pathInQemu(context.dataDir, context.layout.images),
+      overlays: pathInQemu(context.dataDir, context.layout.overlays),
+      io: pathInQemu(context.dataDir, paths.io),
+      seed: spec.seed ? pathInQemu(context.dataDir, paths.seed) : null,
+      uefi: await prepareFirmware(context, spec),
+    },
+  })
+  await makeRunDir(paths, spec.seed, context.host.identityFor(accelerator))
+  const launch: LaunchRecord = {
+    version: 1,
+    id: spec.id,
+    generation: spec.generation,
+    accelerator,
+    qemuVersion: version.text,
+    startedAt: new Date().toISOString(),
+    bootId: context.bootId,
+    process: null,
+    stopAsked: false,
+    ended: null,
+    args,
+  }
+  await writeLaunchRecord(paths.launch, launch)
+  return runUntilReady(context, createRun(paths, launch, null))
+}
+
+async function requireUsableFiles(context: EngineContext, spec: NodeSpec): Promise<void> {
+  const fault = await diskFault(context.layout, spec)
+  if (fault !== undefined) throw new EngineError('broken', fault)
+  const boot = spec.directBoot
+  for (const file of boot ? [boot.kernel, ...(boot.initrd === null ? [] : [boot.initrd])] : []) {
+    await access(imageFile(context.layout, file)).catch((cause: unknown) => {
+      throw new EngineError('broken', `Its boot file ${file} is missing in images/.`, { cause })
+    })
+  }
+}
+
+/** A QEMU that we know nothing of may still hold this place: its files are not taken from under it. */
+async function requireVacant(paths: RunPaths): Promise<void> {
+  const pid = Number((await readLogTail(paths.pid, 32)).toString('utf8'))
+  const squatter = Number.isInteger(pid) && pid > 0 ? await readProcess(pid) : null
+  if (!squatter?.args.some((arg) => arg.includes(paths.dir.slice(-12)))) return
+  throw new EngineError('locked', `Process ${pid} runs in its place (${paths.dir}) and is not known to SandLabX.`)
+}
+
+async function runUntilReady(context: EngineContext, run: Run): Promise<Run> {
+  const child = await spawnQemu(context, run.paths, run.launch)
+  run.child = child
+  context.live.set(run.id, run)
+  try {
+    await Promise.race([ready(context, run), failed(child)])
+    return run
+  } catch (error) {
+    run.ending = true
+    run.qmp?.close()
+    await endChild(child)
+    context.live.delete(run.id)
+    const log = newestLines((await readLogTail(run.paths.qemuLog, 16 * 1024)).toString('utf8'), 5)
+    await removeRunDir(run.paths)
+    throw startFailure(error, log)
+  }
+}
+
+async function spawnQemu(context: EngineContext, paths: RunPaths, launch: LaunchRecord): Promise<ChildProcess> {
+  const identity = context.host.identityFor(launch.accelerator)
+  const log = await open(paths.qemuLog, 'a', 0o600)
+  try {
+    // Detached: a session of its own, so that neither our terminal's Ctrl-C nor our end reaches it.
+    const child = spawn(context.binary, launch.args, {
+      cwd: context.dataDir,
+      env: childEnvironment(),
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+      ...(identity ? { uid: identity.uid, gid: identity.gid } : {}),
+    })
+    child.on('error', () => undefined) // told by failed(), and by the missing pid
+    child.unref()
+    return child
+  } finally {
+    await log.close()
+  }
+}
+
+/** QMP answers as this node, the record names the process, the guest runs. */
+async function ready(context: EngineContext, run: Run): Promise<void> {
+  const [client] = await Promise.all([answering(context, run), recordProcess(run)])
+  watchConnection(context, run)
+  if (run.child) watchChild(context, run)
+  await client.run('cont')
+  await observe(context, run, client)
+}
+
+async function recordProcess(run: Run): Promise<void> {
+  const pid = run.child?.pid
+  const facts = pid === undefined ? null : await readProcess(pid)
+  if (!facts) return // it has ended already, or was never there: failed() says why
+  run.launch = { ...run.launch, process: { pid: facts.pid, startTime: facts.startTime, exe: facts.exe } }
+  await Promise.all([writeLaunchRecord(run.paths.launch, run.launch), offerToOutOfMemoryKiller(facts.pid)])
+}
+
+async function answering(context: EngineContext, run: Run) {
+  const deadline = performance.now() + context.timings.qmpReady
+  for (let tries = 0; !run.ending; tries++) {
+    try {
+      return await attachQmp(context, run)
+    } catch (error) {
+      if (!(error instanceof QmpError) || error.failure !== 'absent') throw error
+      if (performance.now() > deadline) throw new EngineError('timeout', 'QEMU made no QMP socket in time.')
+    }
+    await delay(tries < 50 ? 2 : 20)
+  }
+  throw new EngineError('engine', 'QEMU ended before it answered.')
+}
+
+function failed(child: ChildProcess): Promise<never> {
+  return new Promise((_, reject) => {
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      reject(error.code === 'ENOENT' ? missingTool(child.spawnfile, error) : error)
+    })
+    child.once('exit', (code, signal) => {
+      reject(new EngineError('engine', `QEMU ended at once (${signal ?? `exit code ${code}`}).`))
+    })
+  })
+}
+
+/** The handle is our child's: no pid that was given to somebody else can be hit. */
+async function endChild(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  child.kill('SIGKILL')
+  await exited
+}

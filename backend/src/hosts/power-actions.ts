@@ -1,0 +1,191 @@
+import type { NodeId } from '../domain/ids.js'
+import { observe } from './attach.js'
+import { EngineError, type EngineNode, type NodeSpec, type StopResult } from './engine.js'
+import { qmpFailure } from './guest-input.js'
+import { engineErrorOf } from './jobs.js'
+import { launchNode } from './launch.js'
+import { DISK_FULL } from './machine-status.js'
+import { createNodeActions, type NodeActions } from './node-actions.js'
+import { ensureDisk, trashDisk } from './node-disk.js'
+import { nodeAtRest, nodeOfRun, type EngineContext, type Run } from './run.js'
+import { removeRunDir } from './run-dir.js'
+import { runPathsOf } from './run-paths.js'
+import { createGrace, stopRun, type Grace } from './stop-ladder.js'
+
+type Kind = 'ensure' | 'start' | 'stop' | 'reset' | 'remove'
+
+/** What changes a node, each one alone on its node. All throw EngineError. */
+export interface PowerActions {
+  ensure(spec: NodeSpec): Promise<EngineNode>
+  /** Joins a start under way; `conflict` during a stop or removal. */
+  start(spec: NodeSpec): Promise<EngineNode>
+  /** Joins a stop under way and shortens its grace; waits for a start to finish first. */
+  stop(id: NodeId, graceMs: number): Promise<StopResult>
+  restart(id: NodeId): Promise<EngineNode>
+  resume(id: NodeId): Promise<EngineNode>
+  remove(id: NodeId, disks: 'keep' | 'delete'): Promise<void>
+}
+
+export function createPowerActions(context: EngineContext): PowerActions {
+  const actions = createNodeActions<Kind>()
+  const stops = new Map<NodeId, { grace: Grace; result: Promise<StopResult> }>()
+  const starts = new Map<NodeId, Promise<EngineNode>>()
+
+  return {
+    async ensure(spec) {
+      await quiet(actions, spec.id)
+      if (context.live.has(spec.id)) return nodeOfLive(context, spec.id)
+      return actions.run(spec.id, 'ensure', () => ensureNode(context, spec))
+    },
+    async start(spec) {
+      const joined = starts.get(spec.id)
+      if (joined) return joined
+      await quiet(actions, spec.id, ['stop', 'remove'])
+      const other = starts.get(spec.id) // came in while we waited
+      if (other) return other
+      const result = actions.run(spec.id, 'start', () => startNode(context, spec))
+      return remember(starts, spec.id, result, result)
+    },
+    async stop(id, graceMs) {
+      const joined = stops.get(id)
+      if (joined) return joinStop(joined, graceMs)
+      await quiet(actions, id, ['stop'])
+      const other = stops.get(id)
+      if (other) return joinStop(other, graceMs)
+      const run = context.live.get(id)
+      if (!run) return { node: restingNode(context, id), how: 'already-stopped' }
+      requireKnown(run)
+      const grace = createGrace(graceMs)
+      const result = actions.run(id, 'stop', () => stopRun(context, run, grace))
+      return remember(stops, id, { grace, result }, result)
+    },
+    async restart(id) {
+      const run = await liveRun(context, actions, id)
+      return actions.run(id, 'reset', () => resetRun(context, run))
+    },
+    async resume(id) {
+      const run = await liveRun(context, actions, id)
+      return actions.run(id, 'reset', () => resumeRun(context, run))
+    },
+    async remove(id, disks) {
+      await quiet(actions, id, ['start', 'stop'])
+      const run = context.live.get(id)
+      if (run) {
+        requireKnown(run)
+        throw new EngineError('conflict', 'It is running. Stop it first.')
+      }
+      return actions.run(id, 'remove', () => removeNode(context, id, disks))
+    },
+  }
+}
+
+const DOING: Record<Kind, string> = {
+  ensure: 'its disk is being made',
+  start: 'it is being started',
+  stop: 'it is being stopped',
+  reset: 'it is being restarted',
+  remove: 'it is being removed',
+}
+
+/** Waits until nothing is under way on the node; what can't be waited for is `conflict`. */
+async function quiet(actions: NodeActions<Kind>, id: NodeId, refuse: Kind[] = ['remove']): Promise<void> {
+  for (let current = actions.current(id); current; current = actions.current(id)) {
+    if (refuse.includes(current.kind)) throw new EngineError('conflict', `Not now: ${DOING[current.kind]}.`)
+    await current.done.catch(() => undefined) // its own caller hears of it
+  }
+}
+
+/** Keeps what others may join for as long as it is under way. */
+function remember<V, T>(map: Map<NodeId, V>, id: NodeId, value: V, result: Promise<T>): Promise<T> {
+  map.set(id, value)
+  const forget = () => {
+    if (map.get(id) === value) map.delete(id)
+  }
+  result.then(forget, forget)
+  return result
+}
+
+function joinStop(joined: { grace: Grace; result: Promise<StopResult> }, graceMs: number): Promise<StopResult> {
+  joined.grace.shortenTo(graceMs)
+  return joined.result
+}
+
+async function ensureNode(context: EngineContext, spec: NodeSpec): Promise<EngineNode> {
+  await ensureDisk(context.layout, spec)
+  return restingNode(context, spec.id)
+}
+
+async function startNode(context: EngineContext, spec: NodeSpec): Promise<EngineNode> {
+  const running = context.live.get(spec.id)
+  if (running) {
+    requireKnown(running)
+    return nodeOfRun(running)
+  }
+  context.settled.set(spec.id, nodeAtRest(spec.id, { phase: 'starting', generation: spec.generation }))
+  try {
+    const run = await launchNode(context, spec)
+    context.settled.delete(spec.id)
+    return nodeOfRun(run)
+  } catch (error) {
+    const failure = engineErrorOf(error)
+    const rest = { phase: 'failed', reason: failure.message, generation: spec.generation } as const
+    context.settled.set(spec.id, nodeAtRest(spec.id, rest))
+    throw failure
+  }
+}
+
+async function resetRun(context: EngineContext, run: Run): Promise<EngineNode> {
+  try {
+    await run.qmp?.run('system_reset')
+    return await goOn(context, run)
+  } catch (error) {
+    throw qmpFailure('restart it', error)
+  }
+}
+
+async function resumeRun(context: EngineContext, run: Run): Promise<EngineNode> {
+  try {
+    const node = await goOn(context, run)
+    if (node.phase !== 'paused') return node
+    throw new EngineError(node.reason === DISK_FULL ? 'no-space' : 'engine', node.reason ?? 'It was paused again.')
+  } catch (error) {
+    throw qmpFailure('resume it', error)
+  }
+}
+
+async function goOn(context: EngineContext, run: Run): Promise<EngineNode> {
+  const client = run.qmp
+  if (!client) throw new EngineError('host-unknown', 'QEMU does not answer.', { retry: true })
+  await client.run('cont') // a running guest takes no notice
+  await observe(context, run, client)
+  return nodeOfRun(run)
+}
+
+async function removeNode(context: EngineContext, id: NodeId, disks: 'keep' | 'delete'): Promise<void> {
+  if (disks === 'delete') await trashDisk(context.layout, id)
+  await removeRunDir(runPathsOf(context.layout, id))
+  context.settled.delete(id)
+}
+
+async function liveRun(context: EngineContext, actions: NodeActions<Kind>, id: NodeId): Promise<Run> {
+  await quiet(actions, id, ['stop', 'remove'])
+  const run = context.live.get(id)
+  if (!run) throw new EngineError('not-found', 'The node is not running.')
+  requireKnown(run)
+  return run
+}
+
+/** A silent process may be doing anything: nothing is done to it or in its place. */
+function requireKnown(run: Run): void {
+  if (run.phase !== 'unknown') return
+  throw new EngineError('host-unknown', run.reason ?? 'QEMU does not answer.', { retry: true })
+}
+
+function nodeOfLive(context: EngineContext, id: NodeId): EngineNode {
+  const run = context.live.get(id)
+  return run ? nodeOfRun(run) : restingNode(context, id)
+}
+
+function restingNode(context: EngineContext, id: NodeId): EngineNode {
+  return context.settled.get(id) ?? nodeAtRest(id, { phase: 'stopped' })
+}

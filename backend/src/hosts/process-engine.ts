@@ -1,0 +1,149 @@
+import { access } from 'node:fs/promises'
+import type { NodeId } from '../domain/ids.js'
+import { overlayFile, type Layout } from '../domain/layout.js'
+import { workerIdentity, type Identity } from '../system/identity.js'
+import type { Logger } from '../system/log.js'
+import type { AcceleratorSetting } from './accelerator.js'
+import { adoptAll } from './adopt.js'
+import { EngineError, type EngineCapabilities, type EngineNode, type NodeEngine } from './engine.js'
+import { pressKeys } from './guest-input.js'
+import { openHost } from './host.js'
+import { createJobs } from './jobs.js'
+import { createPowerActions } from './power-actions.js'
+import { jobsOver } from './power-jobs.js'
+import { readBootId } from './processes.js'
+import { nodeAtRest, nodeOfRun, TIMINGS, type EngineContext, type Run, type Timings } from './run.js'
+import { openFolders } from './run-dir.js'
+import { readLogTail } from './run-logs.js'
+import { pathInQemu, requireShortPaths, runPathsOf } from './run-paths.js'
+import { takeScreenshot } from './screenshot.js'
+import { watchAll } from './watch.js'
+
+export interface ProcessEngineDependencies {
+  layout: Layout
+  /** QEMU's working folder; what lies below it is given to QEMU by relative paths. */
+  dataDir: string
+  log: Logger
+  /** Default `auto`: chosen by a probe boot. */
+  accelerator?: AcceleratorSetting
+  /** Default `qemu-system-x86_64`. */
+  binary?: string
+  /** Whom QEMU runs as. Default: the worker when we are root, else ourselves. */
+  worker?: Identity | undefined
+  timings?: Partial<Timings>
+}
+
+const CAPABILITIES: EngineCapabilities = {
+  multiHost: false,
+  liveMove: false,
+  liveSnapshot: false,
+  thinClone: true,
+  exclusiveDisk: 'lock',
+  hotplug: false,
+  adoption: true,
+}
+
+/**
+ * Runs each node as a QEMU process of this machine, which outlives the backend and is found again by the next one.
+ * When this resolves, everything that runs has been adopted. Throws EngineError `unsupported` for a data folder with
+ * too long a path; without QEMU it opens all the same, and `probe()` says what is missing.
+ */
+export async function createProcessEngine(dependencies: ProcessEngineDependencies): Promise<NodeEngine> {
+  const listeners = new Set<(node: EngineNode) => void>()
+  const context = await openContext(dependencies, (node) => tellAll(dependencies.log, listeners, node))
+  await adoptAll(context)
+  const stopWatching = watchAll(context)
+  const jobs = createJobs()
+  const actions = createPowerActions(context)
+  void context.host.report() // the probe is done by the first start
+
+  return {
+    kind: 'process',
+    capabilities: CAPABILITIES,
+    ...jobsOver(jobs, actions),
+    probe: () => context.host.report(),
+    list: async () => [...context.settled.values(), ...[...context.live.values()].map(nodeOfRun)],
+    inspect: (id) => inspectNode(context, id),
+    async console(id, kind) {
+      const { paths } = requireLive(context, id)
+      return kind === 'serial'
+        ? { via: 'unix', protocol: 'serial', path: paths.serial }
+        : { via: 'unix', protocol: 'vnc', path: paths.vnc }
+    },
+    sendKeys: async (id, keys) => pressKeys(requireLive(context, id), keys),
+    screenshot: async (id) => takeScreenshot(context, requireLive(context, id)),
+    serialTail: (id, maxBytes) => readLogTail(runPathsOf(context.layout, id).serialLog, maxBytes),
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    async close() {
+      context.closed = true
+      stopWatching()
+      jobs.close()
+      for (const run of context.live.values()) run.qmp?.close()
+      await context.host.settle()
+    },
+  }
+}
+
+async function openContext(
+  dependencies: ProcessEngineDependencies,
+  emit: EngineContext['emit'],
+): Promise<EngineContext> {
+  const { layout, dataDir, log } = dependencies
+  const worker = 'worker' in dependencies ? dependencies.worker : workerIdentity()
+  const binary = dependencies.binary ?? 'qemu-system-x86_64'
+  requireShortPaths(layout)
+  await openFolders(layout, dataDir, worker, log)
+  const host = await openHost({
+    setting: dependencies.accelerator ?? 'auto',
+    binary,
+    cwd: dataDir,
+    folder: layout.run,
+    folderInQemu: pathInQemu(dataDir, layout.run),
+    worker,
+  })
+  return {
+    layout,
+    dataDir,
+    log,
+    binary,
+    worker,
+    timings: { ...TIMINGS, ...dependencies.timings },
+    host,
+    bootId: await readBootId(),
+    live: new Map(),
+    settled: new Map(),
+    closed: false,
+    emit,
+  }
+}
+
+async function inspectNode(context: EngineContext, id: NodeId): Promise<EngineNode> {
+  const run = context.live.get(id)
+  if (run) return nodeOfRun(run)
+  const settled = context.settled.get(id)
+  if (settled) return settled
+  const hasDisk = await access(overlayFile(context.layout, id)).then(
+    () => true,
+    () => false,
+  )
+  return nodeAtRest(id, { phase: hasDisk ? 'stopped' : 'absent' })
+}
+
+function requireLive(context: EngineContext, id: NodeId): Run {
+  const run = context.live.get(id)
+  if (run) return run
+  throw new EngineError('not-found', 'The node is not running.')
+}
+
+function tellAll(log: Logger, listeners: Set<(node: EngineNode) => void>, node: EngineNode): void {
+  for (const listener of listeners) {
+    try {
+      listener(node)
+    } catch (error) {
+      log.error({ err: error, nodeId: node.id }, 'a listener of the engine failed')
+    }
+  }
+}
