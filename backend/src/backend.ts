@@ -85,8 +85,16 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       }
     }
     await listen(http, config)
-    closing.push(() => endServer(http))
-    return { http, services, close, onClose: (step) => void closing.push(step) }
+    return {
+      http,
+      services,
+      onClose: (step) => void closing.push(step),
+      async close() {
+        const ended = endServer(http) // no new requests from here on; it is over once the sockets below are closed
+        await close()
+        await ended
+      },
+    }
   } catch (error) {
     await close()
     throw error

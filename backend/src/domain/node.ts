@@ -23,7 +23,7 @@ export type NodeAction = (typeof NODE_ACTIONS)[number]
 
 /** Action → the statuses in which it is allowed. The server refuses by it, the page disables buttons by it. */
 const ALLOWED: Record<NodeAction, readonly NodeStatus[]> = {
-  start: ['stopped', 'crashed', 'broken'], // broken: storage is looked at again, the fault may be mended
+  start: ['stopped', 'crashed', 'broken', 'paused'], // broken: looked at again, it may be mended; paused: goes on
   stop: ['starting', 'running', 'paused', 'stopping'],
   restart: ['running', 'paused'],
   delete: ['stopped', 'crashed', 'broken'],

@@ -11,7 +11,11 @@ export async function serialLines(engine: NodeEngine, id: NodeId, count = 20): P
 export function plainLines(text: string, count: number): string[] {
   return stripVTControlCharacters(text)
     .split('\n')
-    .map((line) => Array.from(line).filter((character) => character >= ' ' && character !== '\u007f').join(''))
+    .map((line) =>
+      Array.from(line)
+        .filter((character) => character >= ' ' && character !== '\u007f')
+        .join(''),
+    )
     .map((line) => line.trimEnd().slice(0, 400))
     .filter((line) => line !== '')
     .slice(-count)

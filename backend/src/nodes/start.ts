@@ -11,13 +11,27 @@ export async function startNode(context: NodesContext, id: string, actor: Actor)
   const { id: nodeId } = recordOf(context, id)
   return context.locks.run(nodeId, 'start', async () => {
     const record = recordOf(context, nodeId)
-    const refusal = nodeRefuses('start', viewNode(context, record).status)
+    const { status } = viewNode(context, record)
+    const refusal = nodeRefuses('start', status)
     if (refusal !== undefined) throw new SandlabError('wrong_status', `${record.name}: ${refusal}`)
+    if (status === 'paused') return resumeNode(context, record, actor)
     const image = imageOf(context, record.imageId)
     const fault = await context.observations.inspectStorage(record, image)
     if (fault !== undefined || !image) throw brokenNode(context, record, fault ?? 'its image is gone')
     return context.startLimiter.run(() => startChecked(context, record, image, actor))
   })
+}
+
+/** It stands still where it was, mostly because the host's disk was full; nothing of the guest is lost. */
+async function resumeNode(context: NodesContext, record: NodeRecord, actor: Actor): Promise<NodeRecord> {
+  const node = await context.engine
+    .resume(record.id, { key: `resume-${record.id}-${context.now().getTime()}` })
+    .wait()
+    .catch((error: unknown) => {
+      throw engineFailure(error, `Could not let ${record.name} go on`)
+    })
+  context.observations.setEngine(node)
+  return saveRecord(context, record.id, () => {}, { kind: 'started', text: 'Goes on.', actorLogin: actor.login })
 }
 
 async function startChecked(

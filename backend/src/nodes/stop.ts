@@ -1,7 +1,7 @@
 import { SandlabError } from '../domain/error.js'
 import { nodeRefuses, type NodeRecord } from '../domain/node.js'
 import type { StopResult } from '../hosts/engine.js'
-import { publishNode, recordOf, saveRecord, viewNode, type Actor, type NodesContext } from './context.js'
+import { imageOf, publishNode, recordOf, saveRecord, viewNode, type Actor, type NodesContext } from './context.js'
 import { engineFailure } from './engine-failure.js'
 import { keepLastScreen } from './screen.js'
 import { serialLines } from './serial-tail.js'
@@ -58,7 +58,7 @@ async function stopChecked(context: NodesContext, record: NodeRecord, now: boole
       },
       { kind: 'stopped', text: HOW[result.how], actorLogin: actor.login },
     )
-    await context.observations.inspectStorage(stopped, undefined)
+    await context.observations.inspectStorage(stopped, imageOf(context, stopped.imageId))
     return stopped
   } finally {
     context.observations.setTransition(record.id, undefined)

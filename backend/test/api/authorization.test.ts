@@ -89,7 +89,7 @@ const people = {} as Record<SubjectName, Client> & { owner: Person }
 let serial = 0
 
 beforeAll(async () => {
-  lab = await startTestLab()
+  lab = await startTestLab({ environment: { SANDLABX_STUDENT_NODES: '1000' } })
   await addTestImage(lab.backend.services.config.layout, lab.backend.services.lab!.store)
   people.anonymous = lab.anonymous
   people.owner = await lab.person('student')

@@ -65,9 +65,9 @@ describe('a node over the API', () => {
 
   it('50 racing starts make one start', async () => {
     const node = await newNode()
-    const before = lab.engine.startCount(node.id)
+    const before = lab.engine.startsOf(node.id)
     const answers = await Promise.all(Array.from({ length: 50 }, () => act(node.id, 'start')))
-    expect(lab.engine.startCount(node.id) - before).toBe(1)
+    expect(lab.engine.startsOf(node.id) - before).toBe(1)
     expect(answers.every(({ status }) => status === 200 || status === 409)).toBe(true)
     expect((await show(node.id)).status).toBe('running')
     await act(node.id, 'stop', { now: true })
@@ -107,6 +107,16 @@ describe('a node over the API', () => {
     expect(seen.status).toBe('crashed')
     expect(seen.statusReason).toContain('killed by signal 9')
     expect((await act(node.id, 'start')).body.node.status).toBe('running')
+    await act(node.id, 'stop', { now: true })
+  })
+
+  it('a node that paused, say for a full disk, says why and goes on with start', async () => {
+    const node = await newNode()
+    await act(node.id, 'start')
+    lab.engine.pause(node.id, 'The disk of the host is full.')
+    expect(await show(node.id)).toMatchObject({ status: 'paused', statusReason: 'The disk of the host is full.' })
+    expect((await act(node.id, 'start')).body.node.status).toBe('running')
+    expect(lab.engine.startsOf(node.id)).toBe(1)
     await act(node.id, 'stop', { now: true })
   })
 

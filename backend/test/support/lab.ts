@@ -52,7 +52,6 @@ export interface TestLabOptions {
 export async function startTestLab(options: TestLabOptions = {}): Promise<TestLab> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'sandlabx-test-')))
   const database = await startTestPostgres()
-  const engine = options.engine ?? createFakeEngine({})
   const config = readConfig({
     SANDLABX_DATA: dataDir,
     SANDLABX_PORT: '0',
@@ -62,6 +61,7 @@ export async function startTestLab(options: TestLabOptions = {}): Promise<TestLa
     DATABASE_URL: databaseUrl(database.connection),
     ...options.environment,
   })
+  const engine = options.engine ?? createFakeEngine({ layout: config.layout })
   const backend = await startBackend({ config, version: '0.0.0-test', pageFolder: options.pageFolder, engine })
   const { port } = backend.http.address() as AddressInfo // it listens on TCP
   const url = `http://127.0.0.1:${port}`
