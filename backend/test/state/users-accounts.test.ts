@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import type { UserId } from '../../src/domain/ids.js'
 import { firstLoginFile, layoutOf } from '../../src/domain/layout.js'
@@ -10,6 +10,8 @@ import type { Revocation } from '../../src/users/revocations.js'
 import { createSessions, type Sessions } from '../../src/users/sessions.js'
 import { createTokens, type Tokens } from '../../src/users/tokens.js'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.js'
+
+jest.setTimeout(60_000) // real servers, on a machine that may be busy
 
 const PASSWORD = 'correct horse battery'
 const from = { address: '192.0.2.1', userAgent: 'test' }

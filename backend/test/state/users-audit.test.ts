@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { sql } from 'kysely'
 import { appendFile, readFile, rm, stat } from 'node:fs/promises'
 import { auditSpoolFile } from '../../src/domain/layout.js'
@@ -8,6 +8,8 @@ import { createAudit, type Audit, type AuditOptions } from '../../src/users/audi
 import type { NewAuditEntry } from '../../src/users/audit-rows.js'
 import { openDatabase, type Database } from '../../src/users/database.js'
 import { FAST, removeLayout, temporaryLayout, until } from '../support/postgres.js'
+
+jest.setTimeout(60_000) // real servers, on a machine that may be busy
 
 const log = createLog('silent')
 const layout = await temporaryLayout()

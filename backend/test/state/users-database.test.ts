@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { sql } from 'kysely'
 import pg from 'pg'
 import { createLog } from '../../src/system/log.js'
@@ -7,6 +7,8 @@ import { createAccounts } from '../../src/users/accounts.js'
 import { openDatabase } from '../../src/users/database.js'
 import { createSessions } from '../../src/users/sessions.js'
 import { FAST, startTestPostgres, until, type TestPostgres } from '../support/postgres.js'
+
+jest.setTimeout(60_000) // real servers, on a machine that may be busy
 
 const log = createLog('silent')
 let server: TestPostgres

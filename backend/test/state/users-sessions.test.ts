@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { createHash } from 'node:crypto'
 import type { UserId } from '../../src/domain/ids.js'
 import { createLog } from '../../src/system/log.js'
@@ -9,6 +9,8 @@ import { ABSOLUTE_MS, IDLE_MS, MAX_SESSIONS_PER_USER } from '../../src/users/ses
 import { createSessions, type Sessions } from '../../src/users/sessions.js'
 import { createTokens, MAX_TOKENS_PER_USER, type Tokens } from '../../src/users/tokens.js'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.js'
+
+jest.setTimeout(60_000) // real servers, on a machine that may be busy
 
 const PASSWORD = 'correct horse battery'
 const START = Date.parse('2026-11-21T08:00:00Z')
