@@ -35,6 +35,8 @@ export interface Ending {
 }
 
 const START_TIMEOUT_MS = 180_000
+/** A stop closes consoles and PostgreSQL; above this something hangs. */
+export const STOP_TIMEOUT_MS = 60_000
 const POLL_MS = 50
 const LOG_KEPT_BYTES = 16 * 1024 * 1024
 
@@ -75,6 +77,7 @@ export async function startBackend(io: Io, options: BackendOptions, abort: Abort
     }
   } catch (error) {
     child.kill('SIGTERM')
+    await Promise.race([ended, pause(STOP_TIMEOUT_MS, undefined, { ref: false })])
     if (error instanceof BackendEnded) throw await explainEnding(error.ending, logFile, logStart)
     throw error
   } finally {

@@ -76,7 +76,7 @@ class Attachment {
 
   async run(): Promise<void> {
     let end = await this.#connectOnce(false)
-    for (let tries = 0; end === 'lost' && tries < RETRY_AFTER_MS.length && !this.#left.signal.aborted; ) {
+    for (let tries = 0; end === 'lost' && tries < RETRY_AFTER_MS.length && !this.#left.signal.aborted;) {
       this.#terminal.note('The connection is lost; trying again. Ctrl-] detaches.')
       // Ctrl-] ends the wait.
       await pause(RETRY_AFTER_MS[tries], undefined, { signal: this.#left.signal }).catch(() => undefined)

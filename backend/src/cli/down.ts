@@ -6,7 +6,7 @@ import { SandlabError } from '../domain/error.js'
 import { pidFile, type Layout } from '../domain/layout.js'
 import { nodeAllows, type NodeView } from '../domain/node.js'
 import { nodeAnswer, nodesAnswer } from './answers.js'
-import { startBackend } from './backend-process.js'
+import { startBackend, STOP_TIMEOUT_MS } from './backend-process.js'
 import { createClient, type Client } from './client.js'
 import { localTarget } from './credentials.js'
 import type { Io } from './io.js'
@@ -24,7 +24,6 @@ export function addDownCommand(program: Command, io: Io): void {
 }
 
 const STOPS_AT_ONCE = 8
-const BACKEND_STOP_MS = 60_000
 const POLL_MS = 50
 
 async function down(run: Run, options: { now: boolean }): Promise<void> {
@@ -109,7 +108,7 @@ async function stopBackend(io: Io, pid: number): Promise<void> {
   const progress = startProgress(io, 'Stopping the backend')
   // Looked at again right before the signal: it must never reach a process that only took over the number.
   if (await isBackendProcess(pid, io.serverScript)) sendTerm(pid)
-  const deadline = Date.now() + BACKEND_STOP_MS
+  const deadline = Date.now() + STOP_TIMEOUT_MS
   while (await isBackendProcess(pid, io.serverScript)) {
     if (Date.now() > deadline) {
       progress.clear()

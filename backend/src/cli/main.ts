@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
 import type { Io } from './io.js'
 import { runCli } from './program.js'
 
+const versionSchema = z.object({ version: z.string() })
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 const io: Io = {
@@ -27,7 +29,10 @@ for (const stream of [process.stdout, process.stderr]) {
   })
 }
 
-const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string
+process.exitCode = await runCli(process.argv.slice(2), io, await readVersion())
+
+async function readVersion(): Promise<string> {
+  const file = new URL('../../package.json', import.meta.url)
+  const known = versionSchema.safeParse(JSON.parse(await readFile(file, 'utf8').catch(() => 'null')))
+  return known.success ? known.data.version : 'unknown'
 }
-process.exitCode = await runCli(process.argv.slice(2), io, version)

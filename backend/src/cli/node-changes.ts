@@ -159,7 +159,7 @@ async function remove(run: Run, options: z.infer<typeof deleteOptionsSchema>, na
   const client = await run.client()
   const node = await findNode(client, name)
   const query = options.deleteStorage ? '?deleteStorage=true' : ''
-  const { plan } = await client.get(`/api/nodes/${node.id}/delete-plan${query}`, deletePlanAnswer)
+  const { plan } = await client.get(`/api/nodes/${node.id}/delete-plan`, deletePlanAnswer)
   if (!options.force) {
     run.io.stderr.write(`${describePlan(plan, options.deleteStorage)}\n`)
     if (!(await askConfirmation(run.io, `Delete ${node.name}?`))) {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import type { Io } from './io.js'
 import { oneLine, paint } from './text.js'
 
@@ -65,6 +66,9 @@ export function takeTerminal(io: Io, listener: TerminalListener): RawTerminal {
 
   process.on('exit', restore)
   stdin.setRawMode?.(true)
+  // Node's raw mode still turns a bare line feed into a new line, which breaks what full-screen programs draw. The
+  // restoring call of `setRawMode` undoes this as well; without stty only the drawing suffers.
+  spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'], timeout: 2000 })
   stdin.on('data', onData)
   stdin.on('end', onEnd)
   stdin.on('error', onEnd)

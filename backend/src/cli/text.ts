@@ -3,6 +3,10 @@ import type { Io } from './io.js'
 
 type Style = Parameters<typeof styleText>[0]
 
+// OSC, DCS, SOS, PM and APC with their text: titles, clipboard contents. Node's own function misses some.
+// oxlint-disable-next-line no-control-regex -- control characters are what is removed
+const COMMAND_STRINGS = /\u001B[\]PX^_][^\u0007\u001B]*(?:\u0007|\u001B\\)/g
+
 /** Colours only on a terminal, and never against https://no-color.org. */
 export function paint(io: Io, stream: { isTTY?: boolean }, style: Style, text: string): string {
   const wanted = stream.isTTY === true && !io.env['NO_COLOR'] && io.env['TERM'] !== 'dumb'
@@ -15,7 +19,10 @@ export function paint(io: Io, stream: { isTTY?: boolean }, style: Style, text: s
  */
 export function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what is removed
-  return stripVTControlCharacters(text).replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
+  return stripVTControlCharacters(text.replaceAll(COMMAND_STRINGS, '')).replaceAll(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
+    '',
+  )
 }
 
 /** One line for a table cell or a tab-separated field. */

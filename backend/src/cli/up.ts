@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { SandlabError } from '../domain/error.js'
 import type { Layout } from '../domain/layout.js'
-import { startBackend, type BackendChild, type Ending } from './backend-process.js'
+import { startBackend, STOP_TIMEOUT_MS, type BackendChild, type Ending } from './backend-process.js'
 import { createClient } from './client.js'
 import { localTarget } from './credentials.js'
 import { followLog } from './follow-log.js'
@@ -39,9 +39,6 @@ const upSchema = z.object({
   images: z.boolean().default(true),
 })
 type UpOptions = z.infer<typeof upSchema>
-
-/** A stop closes consoles and PostgreSQL; above this something hangs. */
-const STOP_TIMEOUT_MS = 60_000
 
 async function up(run: Run, options: UpOptions): Promise<void> {
   const { io, dataDir } = run
@@ -102,11 +99,25 @@ async function attend(
   }
   if (outcome !== 'left' && outcome !== 'ended') {
     if (!run.output.json) io.stderr.write('Ctrl-C stops SandLabX; nodes go on running.\n')
-    const log = run.output.json ? untilAborted(leave) : followLog(io, backend.logFile, backend.logStart, leave)
-    outcome = await Promise.race([left, ended, log.then(() => 'left' as const)])
+    outcome = await showLogUntil(run, backend, Promise.race([left, ended]))
   }
   if (outcome === 'ended' && !leave.aborted) throw unexpectedEnd(await backend.ended, layout)
   await endBackend(io, backend)
+}
+
+async function showLogUntil<T>(run: Run, backend: BackendChild, end: Promise<T>): Promise<T> {
+  const enough = new AbortController()
+  const shown = run.output.json
+    ? undefined
+    : followLog(run.io, backend.logFile, backend.logStart, enough.signal).catch((error: unknown) => {
+        run.io.stderr.write(`The log ${backend.logFile} can't be followed: ${asError(error).message}\n`)
+      })
+  try {
+    return await end
+  } finally {
+    enough.abort()
+    await shown
+  }
 }
 
 async function welcome(run: Run, layout: Layout, backend: BackendChild, options: UpOptions): Promise<void> {
