@@ -68,7 +68,8 @@ export const catalogEntrySchema = z
       value: z.string().nullable(),
       url: z.url().nullable(),
     }),
-    sizeBytes: z.int().positive(),
+    /** Of the download; for progress and free space before the server has told it. */
+    sizeBytes: z.int().positive().describe('Size of the download in bytes; may be approximate'),
     compression: z.enum(['none', 'gzip', 'xz']).default('none'),
     firmware: z.enum(FIRMWARES),
     cloudInit: z.boolean(),

@@ -47,7 +47,7 @@ export async function copySparsely(
 }
 
 /** Writes what is not zero; holes stay holes. */
-export async function writeSparsely(target: FileHandle, block: Buffer, position: number): Promise<void> {
+async function writeSparsely(target: FileHandle, block: Buffer, position: number): Promise<void> {
   for (let at = 0; at < block.length; at += HOLE_BYTES) {
     const piece = block.subarray(at, at + HOLE_BYTES)
     if (piece.equals(ZEROS.subarray(0, piece.length))) continue

@@ -17,7 +17,7 @@ import { importImage } from './import-room.js'
 import { portionOf } from './progress.js'
 import { imageExists } from './publication.js'
 import { ensureQuarantine, newStagingFolder } from './staging.js'
-import { unpack } from './unpack.js'
+import { unpack, type Unpacking } from './unpack.js'
 
 export interface PullRequest {
   layout: Layout
@@ -66,11 +66,11 @@ async function pull(request: PullRequest, entry: CatalogEntry, part: string): Pr
     const image =
       entry.compression === 'none'
         ? await importPulled(request, entry, part)
-        : await unpackAndImport(request, entry, part, bytes)
+        : await unpackAndImport(request, entry, { path: part, sizeBytes: bytes, compression: entry.compression })
     await discardPart(part)
     return image
   } catch (error) {
-    // The publisher's own file, of the right checksum, is none that we take: downloading it again changes nothing.
+    // The publisher's own file, of the right checksum, is none that we take: keeping it for a resume helps nobody.
     if (isSandlabError(error, 'image_refused')) await discardPart(part)
     throw error
   }
@@ -112,7 +112,7 @@ async function download(request: PullRequest, entry: CatalogEntry, part: string,
   const { op } = request
   const limits = request.limits ?? DEFAULT_LIMITS
   op.step('Downloading', 0)
-  const { bytes, digest, resumed } = await downloadFile({
+  const { bytes, digest, resumed } = await downloadOrDiscard({
     ...request.network,
     url: entry.url,
     path: part,
@@ -143,24 +143,27 @@ async function download(request: PullRequest, entry: CatalogEntry, part: string,
   )
 }
 
+/** A part that is larger than the whole may be can't be gone on with. */
+async function downloadOrDiscard(options: Download) {
+  try {
+    return await downloadFile(options)
+  } catch (error) {
+    if (isSandlabError(error, 'too_large')) await discardPart(options.path)
+    throw error
+  }
+}
+
 async function unpackAndImport(
   request: PullRequest,
   entry: CatalogEntry,
-  part: string,
-  sizeBytes: number,
+  packed: Pick<Unpacking, 'path' | 'sizeBytes' | 'compression'>,
 ): Promise<Image> {
   const { layout, op } = request
   const folder = await newStagingFolder(layout, op.id)
   try {
     op.step('Unpacking', 0.8)
-    const path = await unpack({
-      path: part,
-      sizeBytes,
-      compression: entry.compression,
-      folder,
-      maxBytes: (request.limits ?? DEFAULT_LIMITS).maxFileBytes,
-      pace: { signal: op.signal, onBytes: (done) => op.bytes(done, sizeBytes) },
-    })
+    const { maxFileBytes } = request.limits ?? DEFAULT_LIMITS
+    const path = await unpack({ ...packed, folder, maxBytes: maxFileBytes, signal: op.signal })
     return await importPulled(request, entry, path)
   } finally {
     await rm(folder, { recursive: true, force: true })

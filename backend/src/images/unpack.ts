@@ -1,16 +1,9 @@
-import { createReadStream } from 'node:fs'
 import { link, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
-import type { CatalogEntry } from '../domain/image.js'
+import { SandlabError } from '../domain/error.js'
 import { formatBytes, MIB } from '../domain/units.js'
 import { CommandError, runCommand } from '../system/command.js'
-import { errnoOf } from '../system/durable-file.js'
 import { workerIdentity } from '../system/identity.js'
-import { SandlabError } from '../domain/error.js'
-import { writeSparsely, type Pace } from './file-blocks.js'
 import { MAX_EXPANSION } from './image-limits.js'
 import { openOutbox } from './publication.js'
 import { COPY_AGAIN, refused } from './refusal.js'
@@ -19,102 +12,75 @@ export interface Unpacking {
   /** The compressed file; stays. */
   path: string
   sizeBytes: number
-  compression: CatalogEntry['compression']
+  compression: 'gzip' | 'xz'
   /** Our staging folder; what is unpacked lies in it. */
   folder: string
   maxBytes: number
-  pace: Pace
+  signal: AbortSignal
 }
 
-/** Unpacks into `folder`, within `maxBytes`, and returns the path. Throws `image_refused`, `no_space`, `cancelled`. */
+/** `--force` because the worker sees the file under a second name. `--keep` because that name is ours to remove. */
+const PROGRAMS = {
+  gzip: { args: ['--decompress', '--keep', '--force', 'unpacked.gz'], packed: 'unpacked.gz' },
+  xz: { args: ['--decompress', '--keep', '--force', '--no-warn', 'unpacked.xz'], packed: 'unpacked.xz' },
+} as const
+const UNPACK_SECONDS = 3600
+
+/**
+ * Unpacks with Debian's programs, as the worker and within `maxBytes`, and returns the path. (Node's own gunzip fails on
+ * the signature that OpenWrt appends to its images; `gzip` warns and leaves it out.)
+ *
+ * Throws `image_refused`, `no_space`, `cancelled`, `missing_tool`.
+ */
 export async function unpack(unpacking: Unpacking): Promise<string> {
+  const { path, folder, compression, signal } = unpacking
   const maxBytes = Math.min(unpacking.maxBytes, MAX_EXPANSION * unpacking.sizeBytes)
-  return unpacking.compression === 'xz' ? unpackXz(unpacking, maxBytes) : unpackGzip(unpacking, maxBytes)
-}
-
-/** OpenWrt appends a signature after the compressed data: zlib stops at its end and leaves it out, as it should. */
-async function unpackGzip({ path, folder, pace }: Unpacking, maxBytes: number): Promise<string> {
-  const target = join(folder, 'unpacked')
-  const file = await open(target, 'wx', 0o600)
-  let packed = 0
-  let done = 0
-  try {
-    const counter = new Transform({
-      transform(chunk: Buffer, _encoding, next) {
-        packed += chunk.length
-        pace.onBytes?.(packed)
-        next(null, chunk)
-      },
-    })
-    await pipeline(
-      createReadStream(path, { highWaterMark: MIB }),
-      counter,
-      createGunzip({ chunkSize: MIB }),
-      async (chunks: AsyncIterable<Buffer>) => {
-        for await (const chunk of chunks) {
-          if (done + chunk.length > maxBytes) throw bomb(maxBytes)
-          await writeSparsely(file, chunk, done)
-          done += chunk.length
-        }
-      },
-      pace.signal ? { signal: pace.signal } : {},
-    )
-    await file.truncate(done) // the zeros at the end are a hole
-    return target
-  } catch (error) {
-    throw unpackFailure(error, pace)
-  } finally {
-    await file.close()
-  }
-}
-
-/** By the `xz` program, as the worker: Node has no decoder. `--force` because the worker sees it under a second name. */
-async function unpackXz({ path, folder, pace }: Unpacking, maxBytes: number): Promise<string> {
+  const { args, packed } = PROGRAMS[compression]
   const identity = workerIdentity()
   await openOutbox(folder, identity)
-  const packed = await open(path, 'r')
+  const outbox = join(folder, 'out')
+  const file = await open(path, 'r')
   try {
-    await packed.chmod(0o444)
-    await link(path, join(folder, 'out', 'unpacked.xz'))
-    await runCommand('xz', ['--decompress', '--keep', '--force', '--no-warn', 'unpacked.xz'], {
-      cwd: join(folder, 'out'),
-      timeoutMs: 3_600_000,
-      signal: pace.signal,
+    await file.chmod(0o444)
+    await link(path, join(outbox, packed))
+    await runCommand(compression, [...args], {
+      cwd: outbox,
+      timeoutMs: UNPACK_SECONDS * 1000,
+      signal,
       identity,
-      limits: { cpuSeconds: 3600, memoryBytes: 1024 * MIB, fileBytes: maxBytes },
+      limits: { cpuSeconds: UNPACK_SECONDS, memoryBytes: 1024 * MIB, fileBytes: maxBytes },
     })
-    return join(folder, 'out', 'unpacked')
   } catch (error) {
-    if (error instanceof CommandError && (error.signal === 'SIGXFSZ' || error.stderr.includes('File too large'))) {
-      throw bomb(maxBytes)
-    }
-    throw unpackFailure(error, pace)
+    if (!isAppendix(error)) throw unpackFailure(error, maxBytes)
   } finally {
-    await packed.chmod(0o600)
-    await packed.close()
+    await file.chmod(0o600)
+    await file.close()
   }
+  return join(outbox, 'unpacked')
 }
 
-function bomb(maxBytes: number): SandlabError {
-  return refused(
-    `The compressed file unpacks to more than ${formatBytes(maxBytes)}, far more than a disk of its size would.`,
-    'See whether the address in images/catalog.json is the right one.',
-    { found: 'size bomb' },
-  )
+/** Exit code 2 is gzip's for warnings; this one says that all was unpacked. */
+function isAppendix(error: unknown): boolean {
+  return error instanceof CommandError && error.exitCode === 2 && error.stderr.includes('trailing garbage ignored')
 }
 
-function unpackFailure(error: unknown, pace: Pace): unknown {
-  if (error instanceof SandlabError) return error
-  if (pace.signal?.aborted)
-    return new SandlabError('cancelled', 'It was cancelled; nothing was kept.', { cause: error })
-  const noSpace = error instanceof CommandError ? error.stderr.includes('No space left') : errnoOf(error) === 'ENOSPC'
-  if (noSpace) {
+function unpackFailure(error: unknown, maxBytes: number): unknown {
+  if (!(error instanceof CommandError)) return error
+  if (error.cancelled) return new SandlabError('cancelled', 'It was cancelled; nothing was kept.', { cause: error })
+  if (error.stderr.includes('No space left')) {
     return new SandlabError('no_space', 'The disk became full while the image was unpacked.', {
       hint: 'Free some disk space, then try again.',
       cause: error,
     })
   }
-  const refusal = refused('The compressed file is damaged.', COPY_AGAIN, { found: 'damaged' })
+  const tooLarge = error.signal === 'SIGXFSZ' || error.stderr.includes('File too large')
+  const refusal = tooLarge
+    ? refused(
+        `The compressed file unpacks to more than ${formatBytes(maxBytes)}, far more than a disk of its size would.`,
+        'See whether the address in images/catalog.json is the right one.',
+        { found: 'size bomb' },
+      )
+    : refused('The compressed file is damaged.', COPY_AGAIN, { found: 'damaged' })
   refusal.cause = error
   return refusal
 }

@@ -162,8 +162,10 @@ describe('a pull', () => {
     })
     publisher.serve('/mirror2', DISK)
     publisher.answer('/mirror1', (_request, response) => {
-      if (publisher.requests.filter(({ path }) => path === '/mirror1').length > 1)
-        return void response.writeHead(404).end()
+      if (publisher.requests.filter(({ path }) => path === '/mirror1').length > 1) {
+        response.writeHead(404).end()
+        return
+      }
       response.writeHead(200, { 'content-length': DISK.length })
       response.write(DISK.subarray(0, MIB), () => response.socket?.destroySoon())
     })
@@ -182,9 +184,9 @@ describe('a pull', () => {
     let asked = 0
     publisher.answer('/disk.img', (_request, response) => {
       asked += 1
-      if (asked > 1) return void response.writeHead(200, { 'content-length': DISK.length }).end(DISK)
       response.writeHead(200, { 'content-length': DISK.length })
-      response.write(DISK.subarray(0, 1000)) // and never more
+      if (asked > 1) response.end(DISK)
+      else response.write(DISK.subarray(0, 1000)) // and never more
     })
     await pullImage(request({ network: { retryDelayMs: 1, stallTimeoutMs: 200 } }))
     await expectSameDisk()

@@ -1,18 +1,19 @@
-import { randomBytes } from 'node:crypto'
-import { readFile, stat, utimes, writeFile } from 'node:fs/promises'
+import { readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { request as httpRequest, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import express from 'express'
 import { ERROR_CODES, isSandlabError } from '../../src/domain/error.js'
 import { importImage } from '../../src/images/import-room.js'
+import { UploadStore } from '../../src/images/upload-store.js'
 import { createUploads, UPLOADS_PATH, type Uploads, type UploadsOptions } from '../../src/images/uploads.js'
 import { craftQcow2 } from '../support/hostile-images.js'
 import { about, openImageRoom, testOperation, type ImageRoom } from '../support/image-room.js'
 
 const MIB = 1024 * 1024
-const FILE = Buffer.concat([craftQcow2(), randomBytes(0)])
+const FILE = craftQcow2()
 const TUS = { 'tus-resumable': '1.0.0' }
 
 let room: ImageRoom
@@ -98,7 +99,8 @@ function sendAndDrop(location: string, offset: number, body: Buffer, announced: 
 }
 
 const idOf = (location: string) => location.split('/').at(-1) ?? ''
-const errorOf = async (response: Response) => (await response.json()).error
+/** The body of every error of the API. */
+const errorOf = async (response: Response) => ((await response.json()) as { error: { code: string } }).error
 
 /** Waits until the server has noticed a dropped connection, at most 5 s. */
 async function until<T>(look: () => Promise<T>, good: (value: T) => boolean): Promise<T> {
@@ -253,6 +255,15 @@ describe('what is refused', () => {
     })
     expect((await begin(10)).status).toBe(500)
     expect(await room.files()).toEqual([])
+  })
+})
+
+describe('a full disk', () => {
+  it('is told from a lost connection', async () => {
+    const id = 'f'.repeat(32)
+    await symlink('/dev/full', join(room.folder, id))
+    const store = new UploadStore({ directory: room.folder })
+    await expect(store.write(Readable.from([Buffer.alloc(10)]), id, 0)).rejects.toMatchObject({ code: 'no_space' })
   })
 })
 
