@@ -7,6 +7,9 @@ type Style = Parameters<typeof styleText>[0]
 // oxlint-disable-next-line no-control-regex -- control characters are what is removed
 const COMMAND_STRINGS = /\u001B[\]PX^_][^\u0007\u001B]*(?:\u0007|\u001B\\)/g
 
+// oxlint-disable-next-line no-control-regex -- control characters are what is removed
+const CONTROL_CHARACTERS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
+
 /** Colours only on a terminal, and never against https://no-color.org. */
 export function paint(io: Io, stream: { isTTY?: boolean }, style: Style, text: string): string {
   const wanted = stream.isTTY === true && !io.env['NO_COLOR'] && io.env['TERM'] !== 'dumb'
@@ -18,11 +21,7 @@ export function paint(io: Io, stream: { isTTY?: boolean }, style: Style, text: s
  * where it could move the cursor, change the title or answer for the keyboard. Tabs and line ends stay.
  */
 export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is removed
-  return stripVTControlCharacters(text.replaceAll(COMMAND_STRINGS, '')).replaceAll(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
-    '',
-  )
+  return stripVTControlCharacters(text.replaceAll(COMMAND_STRINGS, '')).replaceAll(CONTROL_CHARACTERS, '')
 }
 
 /** One line for a table cell or a tab-separated field. */
