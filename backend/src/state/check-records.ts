@@ -30,13 +30,13 @@ function isCollection(name: string): name is keyof LabState {
 
 function checkCollection(name: keyof LabState, before: readonly object[], after: unknown): void {
   if (!Array.isArray(after)) throw misfit(name, 'it is not a list')
-  const records: readonly object[] = after
+  const records: readonly (object | undefined)[] = after
   for (let index = 0; index < records.length; index += 1) {
     const record = records[index]
-    if (record === undefined || record === before[index] || CHECKED.has(record)) continue
+    if (record && (record === before[index] || CHECKED.has(record))) continue
     const checked = SCHEMAS[name].element.safeParse(record)
     if (!checked.success) throw misfit(`${name}.${index}`, firstIssue(checked.error))
-    CHECKED.add(record)
+    if (record) CHECKED.add(record)
   }
 }
 
