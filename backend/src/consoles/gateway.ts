@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { type WebSocket, WebSocketServer } from 'ws'
+import {
+  CLOSE,
+  CONSOLE_PATH,
+  type ConsoleKind,
+  type ConsoleMode,
+  type ConsoleTicket,
+  MAX_VIEWERS_PER_NODE,
+  TICKET_LIFETIME_MS,
+  type Viewer,
+} from '../domain/console.js'
+import { SandlabError } from '../domain/error.js'
+import type { NodeId } from '../domain/ids.js'
+import type { Subject } from '../domain/user.js'
+import type { NodeEngine } from '../hosts/engine.js'
+import type { Logger } from '../system/log.js'
+import type { EndCause } from './node-running.js'
+import { createPresence } from './presence.js'
+import { relayScreen } from './screen-relay.js'
+import { createSerialHub, type SerialHub } from './serial-hub.js'
+import type { ConsoleSession } from './session.js'
+import { createTickets, type TicketClaims } from './tickets.js'
+import { refuseUpgrade } from './upgrade-refusal.js'
+import { viewerSocket } from './viewer-socket.js'
+
+export interface ConsolesDependencies {
+  engine: NodeEngine
+  log: Logger
+  /** Exact: a page of another origin must not open a console with this browser's cookie. */
+  originAllowed: (request: IncomingMessage) => boolean
+  /** Asked when a ticket is redeemed, when everything may have changed since it was issued. */
+  mayOpen: (subject: Subject, nodeId: NodeId, mode: ConsoleMode) => boolean | Promise<boolean>
+  timing?: Partial<ConsolesTiming>
+}
+
+export interface ConsolesTiming {
+  nowMs(): number
+  pingIntervalMs: number
+  /** How long a serial line may stay away while its node runs, before its viewers are told. */
+  patienceMs: number
+  /** How long a serial line stays open after its last viewer. */
+  lingerMs: number
+}
+
+export interface Consoles {
+  /** The caller has checked the subject's right. Throws `too_many_viewers`, `too_many_requests`. */
+  issueTicket(about: { subject: Subject; nodeId: NodeId; kind: ConsoleKind; mode: ConsoleMode }): ConsoleTicket
+  /** Ends with 101 or with a plain HTTP 401, 403 or 404. `subject`: whom the request's cookie or token names, if anybody. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, who: { subject: Subject | null }): Promise<void>
+  /** These end open consoles, unused tickets and upgrades that are under way; all are gone within a second. */
+  closeForCredential(credentialId: string): void
+  closeForUser(userId: string): void
+  closeForNode(nodeId: string): void
+  viewers(nodeId: string): Viewer[]
+  /** The backend goes: viewers will come back. Nodes go on. */
+  close(): void
+}
+
+const DEFAULT_TIMING: ConsolesTiming = {
+  nowMs: () => performance.now(),
+  pingIntervalMs: 20_000,
+  patienceMs: 15_000,
+  lingerMs: 30_000,
+}
+const MAX_PAYLOAD_BYTES = 1024 * 1024
+const GOING_AWAY = 1001
+/** Requests name only a path; nothing is ever sent here. */
+const BASE_URL = 'http://console.invalid'
+
+/** The one way in to every console. */
+export function createConsoles({ engine, log, originAllowed, mayOpen, timing }: ConsolesDependencies): Consoles {
+  const { nowMs, pingIntervalMs, patienceMs, lingerMs } = { ...DEFAULT_TIMING, ...timing }
+  const tickets = createTickets(nowMs)
+  const presence = createPresence()
+  const hubs = new Map<NodeId, SerialHub>()
+  /** Redeemed, not yet open; marked when they are revoked meanwhile. */
+  const opening = new Set<{ claims: TicketClaims; revoked: boolean }>()
+  const wss = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: MAX_PAYLOAD_BYTES,
+    autoPong: false, // viewer-socket answers, with a bound
+    clientTracking: false,
+  })
+  const unwatch = engine.onChange(({ id, phase }) => {
+    if (phase === 'stopped' || phase === 'absent' || phase === 'failed') nodeEnded(id)
+  })
+
+  function open(ws: WebSocket, subject: Subject, { nodeId, kind, mode }: TicketClaims): void {
+    const socket = viewerSocket(ws, pingIntervalMs)
+    if (presence.of(nodeId).length >= MAX_VIEWERS_PER_NODE) {
+      return socket.close(CLOSE.tooManyViewers, 'too many viewers look at this node')
+    }
+    const writer = kind === 'screen' && mode === 'control'
+    const about = { id: randomUUID(), subject, nodeId, kind, mode }
+    const session: ConsoleSession = { ...about, socket, writer, size: null, isGreeted: false }
+    presence.add(session)
+    log.info({ nodeId, login: subject.login, kind, mode }, 'console opened')
+    ws.once('close', () => presence.remove(session))
+    if (kind === 'serial') hubFor(nodeId).join(session)
+    else relayScreen({ engine, log, session, endSession, onClosed: () => presence.remove(session) })
+  }
+
+  function hubFor(nodeId: NodeId): SerialHub {
+    const existing = hubs.get(nodeId)
+    if (existing) return existing
+    const hub = createSerialHub({
+      engine,
+      nodeId,
+      log,
+      patienceMs,
+      lingerMs,
+      onChange: () => presence.changed(nodeId),
+      endSession,
+      onClosed: () => void (hubs.get(nodeId) === hub && hubs.delete(nodeId)),
+    })
+    hubs.set(nodeId, hub)
+    return hub
+  }
+
+  function endSession(session: ConsoleSession, cause: EndCause): void {
+    if (cause === 'node-stopped') {
+      session.socket.tell({ type: 'node-stopped' })
+      closeSession(session, CLOSE.notRunning, 'the node is not running')
+    } else {
+      closeSession(session, CLOSE.unavailable, 'the console does not answer')
+    }
+  }
+
+  function closeSession(session: ConsoleSession, code: number, reason: string): void {
+    session.socket.close(code, reason)
+    presence.remove(session)
+  }
+
+  function nodeEnded(nodeId: NodeId): void {
+    for (const session of presence.of(nodeId)) if (session.kind === 'screen') endSession(session, 'node-stopped')
+    hubs.get(nodeId)?.nodeEnded()
+  }
+
+  function revoke(matches: (about: TicketClaims) => boolean, code: number, reason: string): void {
+    tickets.revoke(matches)
+    for (const one of opening) if (matches(one.claims)) one.revoked = true
+    for (const session of presence.all()) {
+      const { userId, credentialId } = session.subject
+      if (matches({ ...session, userId, credentialId })) closeSession(session, code, reason)
+    }
+  }
+
+  /** Whether a redeemed ticket still opens its console after the right to it was asked for again. */
+  async function stillMayOpen(subject: Subject, claims: TicketClaims): Promise<boolean> {
+    const one = { claims, revoked: false }
+    opening.add(one)
+    try {
+      return (await mayOpen(subject, claims.nodeId, claims.mode)) && !one.revoked
+    } finally {
+      opening.delete(one)
+    }
+  }
+
+  return {
+    issueTicket({ subject, nodeId, kind, mode }) {
+      if (presence.of(nodeId).length >= MAX_VIEWERS_PER_NODE) {
+        throw new SandlabError('too_many_viewers', `${MAX_VIEWERS_PER_NODE} consoles of this node are open already.`, {
+          hint: 'Close one that is not needed, then try again.',
+        })
+      }
+      const { userId, credentialId } = subject
+      const ticket = tickets.issue({ userId, credentialId, nodeId, kind, mode })
+      const expiresAt = new Date(Date.now() + TICKET_LIFETIME_MS).toISOString()
+      return { ticket, url: `${CONSOLE_PATH}?ticket=${ticket}`, kind, mode, engine: 'direct', expiresAt }
+    },
+    async handleUpgrade(request, socket, head, { subject }) {
+      socket.on('error', () => socket.destroy())
+      const url = URL.canParse(request.url ?? '', BASE_URL) ? new URL(request.url ?? '', BASE_URL) : undefined
+      if (url?.pathname !== CONSOLE_PATH) return refuseUpgrade(socket, 'not_found', 'There is no WebSocket here.')
+      if (!originAllowed(request)) return refuseUpgrade(socket, 'foreign_origin', 'This page may not open consoles.')
+      if (!subject) return refuseUpgrade(socket, 'not_signed_in', 'Sign in first.')
+      const claims = tickets.redeem(url.searchParams.get('ticket') ?? '', subject)
+      if (!claims) return refuseUpgrade(socket, 'bad_ticket', 'This ticket opens nothing (any more).')
+      if (!(await stillMayOpen(subject, claims))) return refuseUpgrade(socket, 'not_found', 'There is no such node.')
+      if (socket.destroyed) return
+      wss.handleUpgrade(request, socket, head, (ws) => open(ws, subject, claims))
+    },
+    closeForCredential: (id) => revoke((about) => about.credentialId === id, CLOSE.badTicket, 'signed out'),
+    closeForUser: (id) => revoke((about) => about.userId === id, CLOSE.notAllowed, 'not allowed any more'),
+    closeForNode: (id) => revoke((about) => about.nodeId === id, CLOSE.notRunning, 'the node is gone'),
+    viewers: (nodeId) => presence.viewers(nodeId as NodeId), // an id that is none has no viewers
+    close() {
+      unwatch()
+      revoke(() => true, GOING_AWAY, 'SandLabX restarts')
+      for (const hub of hubs.values()) hub.close()
+      wss.close()
+    },
+  }
+}

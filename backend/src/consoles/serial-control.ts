@@ -1,0 +1,54 @@
+import type { ConsoleMode } from '../domain/console.js'
+
+/** Someone who looks at a serial line. */
+export interface Claimant {
+  id: string
+  userId: string
+  mode: ConsoleMode
+}
+
+/**
+ * Who may type on one serial line: nobody or exactly one. Viewers in `view` mode never. The first in `control` mode gets
+ * it by itself; so does a newer socket of the same person (they reloaded, or came back after a broken network). Others
+ * take it, which everybody sees. When the writer leaves or gives it up, it goes to whoever has waited longest.
+ */
+export interface SerialControl {
+  readonly writerId: string | null
+  join(claimant: Claimant): void
+  leave(id: string): void
+  take(id: string): void
+  release(id: string): void
+}
+
+export function createSerialControl(): SerialControl {
+  const present = new Map<string, Claimant>()
+  let writer: Claimant | null = null
+
+  function longestWaiting(except: string): Claimant | null {
+    for (const claimant of present.values()) {
+      if (claimant.mode === 'control' && claimant.id !== except) return claimant
+    }
+    return null
+  }
+
+  return {
+    get writerId() {
+      return writer?.id ?? null
+    },
+    join(claimant) {
+      present.set(claimant.id, claimant)
+      if (claimant.mode === 'control' && (!writer || writer.userId === claimant.userId)) writer = claimant
+    },
+    leave(id) {
+      present.delete(id)
+      if (writer?.id === id) writer = longestWaiting(id)
+    },
+    take(id) {
+      const claimant = present.get(id)
+      if (claimant?.mode === 'control') writer = claimant
+    },
+    release(id) {
+      if (writer?.id === id) writer = longestWaiting(id)
+    },
+  }
+}

@@ -1,0 +1,24 @@
+import type { ConsoleKind, ConsoleMode, Viewer } from '../domain/console.js'
+import type { NodeId } from '../domain/ids.js'
+import type { Subject } from '../domain/user.js'
+import type { ViewerSocket } from './viewer-socket.js'
+
+/** One open console: who looks at which node, how, and over which socket. */
+export interface ConsoleSession {
+  readonly id: string
+  readonly subject: Subject
+  readonly nodeId: NodeId
+  readonly kind: ConsoleKind
+  readonly mode: ConsoleMode
+  readonly socket: ViewerSocket
+  /** See `Viewer`. Kept by the room that serves this kind. */
+  writer: boolean
+  size: Viewer['size']
+  /** `hello` was said. It is the first message; nothing else is told before. */
+  isGreeted: boolean
+}
+
+/** As others on the same node see it. */
+export function viewerOf({ id, subject, kind, mode, writer, size }: ConsoleSession): Viewer {
+  return { id, login: subject.login, kind, mode, writer, size }
+}
