@@ -1,10 +1,12 @@
 import { readdir } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { createLimiter } from '../system/limiter.js'
 import { attachQmp, observe } from './attach.js'
 import { EngineError } from './engine.js'
 import { putAway } from './finish.js'
 import { readLaunchRecord, type LaunchRecord } from './launch-record.js'
-import { readProcess, type ProcessFacts } from './processes.js'
+import { runsAs } from './machine.js'
+import { findProcess, readProcess, type ProcessFacts } from './processes.js'
 import { createRun, nodeAtRest, nodeOfEnd, type EngineContext, type Run } from './run.js'
 import { removeRunDir } from './run-dir.js'
 import { newestLines, readLogTail } from './run-logs.js'
@@ -48,7 +50,7 @@ async function adoptOne(context: EngineContext, paths: RunPaths): Promise<void> 
   const launch = await readLaunchRecord(paths.launch)
   if (!launch || runPathsOf(context.layout, launch.id).dir !== paths.dir) return clearUnknown(context, paths)
   if (launch.ended) return void context.settled.set(launch.id, nodeOfEnd(launch))
-  const found = await findProcess(context, paths, launch)
+  const found = await processOf(context, launch)
   if (found === 'gone') return settleEnded(context, paths, launch)
   if (found === 'never') {
     await removeRunDir(paths)
@@ -61,13 +63,9 @@ async function adoptOne(context: EngineContext, paths: RunPaths): Promise<void> 
 
 /**
  * The process that was launched. By the record: the same pid, start time and program. Without one (the backend died
- * between the start and its note): by QEMU's pid file, and then its arguments must name the node.
+ * between the start and its note): any process whose arguments name the node. QMP has the last word.
  */
-async function findProcess(
-  context: EngineContext,
-  paths: RunPaths,
-  launch: LaunchRecord,
-): Promise<ProcessFacts | 'gone' | 'never'> {
+async function processOf(context: EngineContext, launch: LaunchRecord): Promise<ProcessFacts | 'gone' | 'never'> {
   if (launch.bootId !== context.bootId) return 'gone'
   const known = launch.process
   if (known) {
@@ -75,11 +73,7 @@ async function findProcess(
     const same = facts?.startTime === known.startTime && (facts.exe === known.exe || facts.exe === null)
     return facts && same ? facts : 'gone'
   }
-  const pid = Number((await readLogTail(paths.pid, 32)).toString('utf8'))
-  if (!Number.isInteger(pid) || pid <= 0) return 'never'
-  const facts = await readProcess(pid)
-  const uuidAt = facts?.args.indexOf('-uuid') ?? -1
-  return facts && uuidAt >= 0 && facts.args[uuidAt + 1] === launch.id ? facts : 'gone'
+  return (await findProcess((args) => runsAs(args, launch.id))) ?? 'never'
 }
 
 async function takeOver(context: EngineContext, run: Run): Promise<void> {
@@ -118,11 +112,7 @@ async function settleEnded(context: EngineContext, paths: RunPaths, launch: Laun
 
 /** A folder without a record that fits it. Removed only when no process can be connected with it. */
 async function clearUnknown(context: EngineContext, paths: RunPaths): Promise<void> {
-  const pid = Number((await readLogTail(paths.pid, 32)).toString('utf8'))
-  const facts = Number.isInteger(pid) && pid > 0 ? await readProcess(pid) : null
-  if (facts?.args.some((arg) => arg.includes(paths.dir.slice(-12)))) {
-    context.log.warn({ pid, dir: paths.dir }, 'a QEMU runs that no record describes; left alone')
-    return
-  }
-  await removeRunDir(paths)
+  const squatter = await findProcess((args) => args.some((arg) => arg.includes(`/${basename(paths.dir)}/`)))
+  if (!squatter) return removeRunDir(paths)
+  context.log.warn({ pid: squatter.pid, dir: paths.dir }, 'a QEMU runs that no record describes; left alone')
 }

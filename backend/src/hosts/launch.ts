@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { access, open } from 'node:fs/promises'
+import { access, open, writeFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { NodeId } from '../domain/ids.js'
 import { imageFile } from '../domain/layout.js'
 import { childEnvironment } from '../system/command-environment.js'
 import { missingTool } from '../system/debian-packages.js'
@@ -8,10 +9,10 @@ import { QmpError } from '../system/qmp.js'
 import { attachQmp, observe } from './attach.js'
 import { EngineError, type NodeSpec } from './engine.js'
 import { prepareFirmware } from './firmware.js'
-import { writeLaunchRecord, type LaunchRecord } from './launch-record.js'
-import { qemuArguments } from './machine.js'
+import { readLaunchRecord, writeLaunchRecord, type LaunchRecord } from './launch-record.js'
+import { qemuArguments, runsAs } from './machine.js'
 import { diskFault } from './node-disk.js'
-import { offerToOutOfMemoryKiller, readProcess } from './processes.js'
+import { findProcess, offerToOutOfMemoryKiller, readProcess } from './processes.js'
 import { createRun, type EngineContext, type Run } from './run.js'
 import { makeRunDir, removeRunDir } from './run-dir.js'
 import { newestLines, readLogTail } from './run-logs.js'
@@ -28,7 +29,7 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
   const { version, accelerator } = await context.host.ready()
   await requireUsableFiles(context, spec)
   const paths = runPathsOf(context.layout, spec.id)
-  await requireVacant(paths)
+  await requireVacant(paths, spec.id)
   const args = qemuArguments({
     spec,
     accelerator,
@@ -70,12 +71,15 @@ async function requireUsableFiles(context: EngineContext, spec: NodeSpec): Promi
   }
 }
 
-/** A QEMU that we know nothing of may still hold this place: its files are not taken from under it. */
-async function requireVacant(paths: RunPaths): Promise<void> {
-  const pid = Number((await readLogTail(paths.pid, 32)).toString('utf8'))
-  const squatter = Number.isInteger(pid) && pid > 0 ? await readProcess(pid) : null
-  if (!squatter?.args.some((arg) => arg.includes(paths.dir.slice(-12)))) return
-  throw new EngineError('locked', `Process ${pid} runs in its place (${paths.dir}) and is not known to SandLabX.`)
+/**
+ * A QEMU that we know nothing of may still be at this place: its sockets are not taken from under it. Only looked for
+ * when the folder of an earlier run does not say that the run has ended.
+ */
+async function requireVacant(paths: RunPaths, id: NodeId): Promise<void> {
+  if ((await readLaunchRecord(paths.launch))?.ended || !(await exists(paths.dir))) return
+  const squatter = await findProcess((args) => runsAs(args, id))
+  if (!squatter) return
+  throw new EngineError('locked', `Process ${squatter.pid} runs as this node and is not known to SandLabX.`)
 }
 
 async function runUntilReady(context: EngineContext, run: Run): Promise<Run> {
@@ -130,7 +134,11 @@ async function recordProcess(run: Run): Promise<void> {
   const facts = pid === undefined ? null : await readProcess(pid)
   if (!facts) return // it has ended already, or was never there: failed() says why
   run.launch = { ...run.launch, process: { pid: facts.pid, startTime: facts.startTime, exe: facts.exe } }
-  await Promise.all([writeLaunchRecord(run.paths.launch, run.launch), offerToOutOfMemoryKiller(facts.pid)])
+  await Promise.all([
+    writeLaunchRecord(run.paths.launch, run.launch),
+    writeFile(run.paths.pid, `${facts.pid}\n`),
+    offerToOutOfMemoryKiller(facts.pid),
+  ])
 }
 
 async function answering(context: EngineContext, run: Run) {
@@ -145,6 +153,13 @@ async function answering(context: EngineContext, run: Run) {
     await delay(tries < 50 ? 2 : 20)
   }
   throw new EngineError('engine', 'QEMU ended before it answered.')
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 function failed(child: ChildProcess): Promise<never> {

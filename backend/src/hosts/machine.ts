@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { pidFile, qmpSocket, serialLog, serialSocket, vncSocket } from '../domain/layout.js'
+import { qmpSocket, serialLog, serialSocket, vncSocket } from '../domain/layout.js'
 import { overlayChain, rawFile, readOnlyDrive, standaloneDrive } from './block-devices.js'
 import type { NodeSpec } from './engine.js'
 import { PCI, requireSafeSpec } from './machine-checks.js'
@@ -49,13 +49,21 @@ export function qemuArguments(plan: MachinePlan): string[] {
     ...plan.spec.nics.flatMap((nic, index) => nicArguments(nic, index)),
     ...deviceArguments(),
     ...channelArguments(plan.paths.io),
-    ...confinementArguments(plan.paths.io),
+    ...confinementArguments(),
   ]
 }
 
 /** `-name`, as QEMU's `query-name` gives it back: a process found after a restart says which start it is. */
 export function machineName(spec: Pick<NodeSpec, 'id' | 'generation'>): string {
   return `sandlabx-${spec.id}-g${spec.generation}`
+}
+
+/**
+ * Whether these are the arguments of a process that runs as this node. Instead of a `-pidfile`, whose path QEMU resolves
+ * from the root, where the worker may have no right to enter.
+ */
+export function runsAs(args: string[], id: string): boolean {
+  return args.some((arg, index) => arg === '-uuid' && args[index + 1] === id)
 }
 
 /**
@@ -69,7 +77,8 @@ export function macOf(nodeId: string, card = 0, attempt = 0): string {
 }
 
 function identityArguments({ spec }: MachinePlan): string[] {
-  return ['-no-user-config', '-nodefaults', '-S', '-uuid', spec.id, '-name', `guest=${machineName(spec)}`]
+  const name = ['-name', `guest=${machineName(spec)}`]
+  return ['-no-user-config', '-nodefaults', '-S', '-uuid', spec.id, ...name]
 }
 
 function processorArguments({ spec, accelerator, qemuVersion }: MachinePlan): string[] {
@@ -201,15 +210,8 @@ function channelArguments(io: string): string[] {
 }
 
 /** No new programs, no new rights, even for a guest that has taken QEMU over. */
-function confinementArguments(io: string): string[] {
-  return [
-    '-sandbox',
-    'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
-    '-pidfile',
-    pidFile(io),
-    '-msg',
-    'timestamp=on',
-  ]
+function confinementArguments(): string[] {
+  return ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny', '-msg', 'timestamp=on']
 }
 
 function blockdev(node: object): string[] {

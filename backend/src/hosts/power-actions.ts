@@ -30,28 +30,29 @@ export function createPowerActions(context: EngineContext): PowerActions {
   const actions = createNodeActions<Kind>()
   const stops = new Map<NodeId, { grace: Grace; result: Promise<StopResult> }>()
   const starts = new Map<NodeId, Promise<EngineNode>>()
+  const waitFor = (id: NodeId, ...refuse: Kind[]) => blocker(actions, id, ['remove', ...refuse])
 
   return {
     async ensure(spec) {
-      await quiet(actions, spec.id)
+      for (let wait = waitFor(spec.id); wait; wait = waitFor(spec.id)) await wait
       if (context.live.has(spec.id)) return nodeOfLive(context, spec.id)
       return actions.run(spec.id, 'ensure', () => ensureNode(context, spec))
     },
     async start(spec) {
       const joined = starts.get(spec.id)
       if (joined) return joined
-      await quiet(actions, spec.id, ['stop', 'remove'])
-      const other = starts.get(spec.id) // came in while we waited
-      if (other) return other
+      for (let wait = waitFor(spec.id, 'stop'); wait; wait = waitFor(spec.id, 'stop')) await wait
       const result = actions.run(spec.id, 'start', () => startNode(context, spec))
       return remember(starts, spec.id, result, result)
     },
     async stop(id, graceMs) {
       const joined = stops.get(id)
       if (joined) return joinStop(joined, graceMs)
-      await quiet(actions, id, ['stop'])
-      const other = stops.get(id)
-      if (other) return joinStop(other, graceMs)
+      for (let wait = waitFor(id); wait; wait = waitFor(id)) {
+        await wait
+        const other = stops.get(id) // came in while we waited
+        if (other) return joinStop(other, graceMs)
+      }
       const run = context.live.get(id)
       if (!run) return { node: restingNode(context, id), how: 'already-stopped' }
       requireKnown(run)
@@ -60,15 +61,17 @@ export function createPowerActions(context: EngineContext): PowerActions {
       return remember(stops, id, { grace, result }, result)
     },
     async restart(id) {
-      const run = await liveRun(context, actions, id)
+      for (let wait = waitFor(id, 'stop'); wait; wait = waitFor(id, 'stop')) await wait
+      const run = liveRun(context, id)
       return actions.run(id, 'reset', () => resetRun(context, run))
     },
     async resume(id) {
-      const run = await liveRun(context, actions, id)
+      for (let wait = waitFor(id, 'stop'); wait; wait = waitFor(id, 'stop')) await wait
+      const run = liveRun(context, id)
       return actions.run(id, 'reset', () => resumeRun(context, run))
     },
     async remove(id, disks) {
-      await quiet(actions, id, ['start', 'stop'])
+      for (let wait = waitFor(id, 'start', 'stop'); wait; wait = waitFor(id, 'start', 'stop')) await wait
       const run = context.live.get(id)
       if (run) {
         requireKnown(run)
@@ -87,12 +90,16 @@ const DOING: Record<Kind, string> = {
   remove: 'it is being removed',
 }
 
-/** Waits until nothing is under way on the node; what can't be waited for is `conflict`. */
-async function quiet(actions: NodeActions<Kind>, id: NodeId, refuse: Kind[] = ['remove']): Promise<void> {
-  for (let current = actions.current(id); current; current = actions.current(id)) {
-    if (refuse.includes(current.kind)) throw new EngineError('conflict', `Not now: ${DOING[current.kind]}.`)
-    await current.done.catch(() => undefined) // its own caller hears of it
-  }
+/**
+ * What has to end before the next action on a node; undefined when nothing is under way. Asked again after each wait,
+ * and no wait lies between its last answer and the action: nobody can come in between. What can't be waited for is
+ * `conflict`.
+ */
+function blocker(actions: NodeActions<Kind>, id: NodeId, refuse: Kind[]): Promise<unknown> | undefined {
+  const current = actions.current(id)
+  if (!current) return undefined
+  if (refuse.includes(current.kind)) throw new EngineError('conflict', `Not now: ${DOING[current.kind]}.`)
+  return current.done.catch(() => undefined) // its own caller hears of it
 }
 
 /** Keeps what others may join for as long as it is under way. */
@@ -167,8 +174,7 @@ async function removeNode(context: EngineContext, id: NodeId, disks: 'keep' | 'd
   context.settled.delete(id)
 }
 
-async function liveRun(context: EngineContext, actions: NodeActions<Kind>, id: NodeId): Promise<Run> {
-  await quiet(actions, id, ['stop', 'remove'])
+function liveRun(context: EngineContext, id: NodeId): Run {
   const run = context.live.get(id)
   if (!run) throw new EngineError('not-found', 'The node is not running.')
   requireKnown(run)

@@ -1,4 +1,4 @@
-import { readFile, readlink, writeFile } from 'node:fs/promises'
+import { readdir, readFile, readlink, writeFile } from 'node:fs/promises'
 
 /** Who a process is. A pid alone is nobody: it is given to another process as soon as this one has ended. */
 export interface ProcessFacts {
@@ -25,6 +25,16 @@ export async function readProcess(pid: number): Promise<ProcessFacts | null> {
     if (isGone(error)) return null
     throw error
   }
+}
+
+/** A process whose arguments fit; null when there is none. Reads all of /proc: for cases in which no pid was noted. */
+export async function findProcess(fits: (args: string[]) => boolean): Promise<ProcessFacts | null> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  for (const pid of pids) {
+    const facts = await readProcess(Number(pid)).catch(() => null) // hidden from us: not ours
+    if (facts && fits(facts.args)) return facts
+  }
+  return null
 }
 
 /** Whether the same process still lives. */

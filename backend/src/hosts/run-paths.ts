@@ -22,9 +22,10 @@ export interface RunPaths {
   dir: string
   launch: string
   qemuLog: string
+  /** The pid as text, for the command line; the record is what we go by. */
+  pid: string
   /** QEMU's own folder. */
   io: string
-  pid: string
   qmp: string
   serial: string
   vnc: string
@@ -45,8 +46,8 @@ export function runPathsIn(dir: string): RunPaths {
     dir,
     launch: launchFile(dir),
     qemuLog: qemuLog(dir),
+    pid: pidFile(dir),
     io,
-    pid: pidFile(io),
     qmp: qmpSocket(io),
     serial: serialSocket(io),
     vnc: vncSocket(io),

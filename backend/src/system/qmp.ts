@@ -99,6 +99,8 @@ function openLine(path: string, options: QmpOptions) {
   const greeting = defer<QmpVersion>()
   const closed = defer<void>()
   const socket = connect({ path })
+  let reached = false
+  socket.once('connect', () => (reached = true))
 
   const end = (error: QmpError) => {
     if (ended) return
@@ -121,7 +123,8 @@ function openLine(path: string, options: QmpOptions) {
   }
   splitLines(socket, receive, () => end(new QmpError('protocol', `QMP at ${path} sent an endless line`)))
   socket.on('error', (cause) => {
-    end(new QmpError(socket.connecting ? 'absent' : 'closed', `Nobody answers at ${path}`, { cause }))
+    if (reached) end(new QmpError('closed', `The QMP connection to ${path} broke`, { cause }))
+    else end(new QmpError('absent', `Nobody answers at ${path}`, { cause }))
   })
   socket.on('close', () => end(new QmpError('closed', `The QMP connection to ${path} has ended`)))
 

@@ -1,0 +1,300 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { NodeId } from '../../src/domain/ids.js'
+import type { EngineNode, NodeEngine, NodeSpec, StopResult } from '../../src/hosts/engine.js'
+
+/** An engine, and the means to do to its nodes what no engine offers. */
+export interface EngineUnderTest {
+  engine: NodeEngine
+  /** A node that nobody knows yet, over an image whose guest echoes on the serial line. */
+  newSpec(): Promise<NodeSpec>
+  /** What the guest prints when it is up. */
+  greeting: string
+  /** How often machines of this node were really started. */
+  startsOf(id: NodeId): number
+  /** The guest switches itself off. */
+  powerOff(id: NodeId): Promise<void>
+  /** The guest takes no notice of its power button. */
+  ignorePowerButton(id: NodeId): void
+  /** The machine is gone at once. */
+  kill(id: NodeId): Promise<void>
+  /** The machine is there and says nothing, until `wake`. */
+  silence(id: NodeId): Promise<void>
+  wake(id: NodeId): Promise<void>
+  close(): Promise<void>
+}
+
+const NOTICED_WITHIN_MS = 2000
+
+/** What every engine promises (src/hosts/engine.ts). Run for each of them. */
+export function describeEngine(name: string, make: () => Promise<EngineUnderTest>): void {
+  describe(`the engine contract: ${name}`, () => {
+    let lab: EngineUnderTest
+    let keys = 0
+    const key = () => `key-${(keys += 1)}`
+    beforeAll(async () => {
+      lab = await make()
+    })
+    afterAll(async () => {
+      for (const node of await lab.engine.list()) {
+        if (node.phase === 'running' || node.phase === 'paused') await stop(node.id, 0).catch(() => undefined)
+      }
+      await lab.close()
+    })
+
+    const stop = (id: NodeId, graceMs: number) => lab.engine.stop(id, { key: key(), graceMs }).wait()
+    const ensured = async (): Promise<NodeSpec> => {
+      const spec = await lab.newSpec()
+      await lab.engine.ensureNode(spec, key()).wait()
+      return spec
+    }
+    const running = async (): Promise<NodeSpec> => {
+      const spec = await ensured()
+      await lab.engine.start(spec, key()).wait()
+      return spec
+    }
+    const phaseOf = async (id: NodeId) => (await lab.engine.inspect(id)).phase
+    /** The next change of a node that fits, and how long it took to be told. */
+    const nextChange = (id: NodeId, fits: (node: EngineNode) => boolean) => {
+      const began = performance.now()
+      return new Promise<{ node: EngineNode; ms: number }>((resolve, reject) => {
+        const timer = setTimeout(() => reject(new Error('no such change was told in 20 s')), 20_000)
+        const unsubscribe = lab.engine.onChange((node) => {
+          if (node.id !== id || !fits(node)) return
+          clearTimeout(timer)
+          unsubscribe()
+          resolve({ node, ms: performance.now() - began })
+        })
+      })
+    }
+
+    it('says what it can do and what its hosts have', async () => {
+      const report = await lab.engine.probe()
+      expect(report).toMatchObject({ ok: true, version: expect.stringMatching(/\S/) })
+      expect(report.accelerator.reason).toMatch(/\S/)
+      expect(report.hosts.length).toBeGreaterThan(0)
+      for (const host of report.hosts) {
+        expect(host.up).toBe(true)
+        expect(host.cpus).toBeGreaterThan(0)
+        expect(host.freeMemoryMib).toBeGreaterThan(0)
+        expect(host.memoryMib).toBeGreaterThanOrEqual(host.freeMemoryMib)
+      }
+      expect(Object.keys(lab.engine.capabilities).toSorted()).toEqual(
+        ['adoption', 'exclusiveDisk', 'hotplug', 'liveMove', 'liveSnapshot', 'multiHost', 'thinClone'].toSorted(),
+      )
+    })
+
+    it('makes a disk once, however often it is asked, and does not start', async () => {
+      const spec = await lab.newSpec()
+      expect(await phaseOf(spec.id)).toBe('absent')
+      const job = lab.engine.ensureNode(spec, 'once')
+      expect(lab.engine.ensureNode(spec, 'once')).toBe(job)
+      await job.wait()
+      expect(job.state).toBe('succeeded')
+      expect((await lab.engine.ensureNode(spec, 'another').wait()).phase).toBe('stopped')
+      expect(await phaseOf(spec.id)).toBe('stopped')
+      expect(lab.startsOf(spec.id)).toBe(0)
+    })
+
+    it('starts a node, whose guest runs and answers on its serial line', async () => {
+      const spec = await ensured()
+      const node = await lab.engine.start(spec, key()).wait()
+      expect(node).toMatchObject({ id: spec.id, phase: 'running', generation: spec.generation, ended: null })
+      expect(node.accelerator).toMatch(/^(kvm|tcg)$/)
+      expect(Date.parse(node.startedAt ?? '')).not.toBeNaN()
+      expect((await lab.engine.list()).filter((one) => one.id === spec.id)).toEqual([node])
+      await untilLogHas(spec.id, lab.greeting)
+      const line = await openSerial(spec.id)
+      line.stream.write('over and out')
+      await line.until('over and out')
+      line.stream.destroy()
+      await untilLogHas(spec.id, 'over and out')
+      await stop(spec.id, 0)
+    })
+
+    it('makes one machine of 50 racing starts, with one key and with fifty', async () => {
+      const spec = await ensured()
+      const racing = Array.from({ length: 50 }, (_, n) => lab.engine.start(spec, n % 2 ? 'same' : `own-${n}`).wait())
+      const nodes = await Promise.all(racing)
+      expect(new Set(nodes.map((node) => node.startedAt)).size).toBe(1)
+      expect(lab.startsOf(spec.id)).toBe(1)
+      const again = await lab.engine.start(spec, key()).wait()
+      expect(again.startedAt).toBe(nodes[0]?.startedAt)
+      expect(lab.startsOf(spec.id)).toBe(1)
+      await stop(spec.id, 0)
+    })
+
+    it('goes down the ladder when the guest takes no notice, and says which rung it took', async () => {
+      const spec = await running()
+      lab.ignorePowerButton(spec.id)
+      const told = nextChange(spec.id, (node) => node.ended !== null)
+      const result = await stop(spec.id, 300)
+      expect(result.how).toBe('quit')
+      expect(result.node).toMatchObject({ phase: 'stopped', ended: { how: 'forced' }, pid: null })
+      expect((await told).node.ended?.how).toBe('forced')
+      expect(await phaseOf(spec.id)).toBe('stopped')
+      expect((await stop(spec.id, 300)).how).toBe('already-stopped')
+    })
+
+    it('lets an impatient stop shorten a patient one; both hear the same', async () => {
+      const spec = await running()
+      lab.ignorePowerButton(spec.id)
+      const patient = stop(spec.id, 60_000)
+      const began = performance.now()
+      const results: StopResult[] = await Promise.all([patient, stop(spec.id, 0)])
+      expect(performance.now() - began).toBeLessThan(10_000)
+      expect(results[0]).toEqual(results[1])
+      expect(results[0]?.how).toBe('quit')
+    })
+
+    it('refuses to start what is being stopped, and to remove what runs', async () => {
+      const spec = await running()
+      lab.ignorePowerButton(spec.id)
+      await expect(lab.engine.remove(spec.id, { key: key(), disks: 'keep' }).wait()).rejects.toMatchObject({
+        code: 'conflict',
+      })
+      const stopping = stop(spec.id, 500)
+      await expect(lab.engine.start(spec, key()).wait()).rejects.toMatchObject({ code: 'conflict' })
+      await stopping
+    })
+
+    it('tells when the guest has switched itself off', async () => {
+      const spec = await running()
+      await untilLogHas(spec.id, lab.greeting)
+      const told = nextChange(spec.id, (node) => node.ended !== null)
+      await lab.powerOff(spec.id)
+      expect((await told).node).toMatchObject({ phase: 'stopped', ended: { how: 'guest' } })
+      expect((await told).node.reason).toMatch(/power/)
+    })
+
+    it('tells within 2 s when the machine is gone, why, and keeps its serial output', async () => {
+      const spec = await running()
+      await untilLogHas(spec.id, lab.greeting)
+      const told = nextChange(spec.id, (node) => node.ended !== null)
+      await lab.kill(spec.id)
+      const { node, ms } = await told
+      expect(ms).toBeLessThan(NOTICED_WITHIN_MS)
+      expect(node).toMatchObject({ phase: 'failed', ended: { how: 'crashed' }, pid: null })
+      expect(node.reason).toMatch(/SIGKILL/)
+      await untilLogHas(spec.id, lab.greeting)
+      await expect(lab.engine.console(spec.id, 'serial')).rejects.toMatchObject({ code: 'not-found' })
+      expect((await lab.engine.start({ ...spec, generation: 2 }, key()).wait()).phase).toBe('running')
+      await stop(spec.id, 0)
+    })
+
+    it('calls a silent node unknown, does nothing to it, and knows it again when it speaks', async () => {
+      const spec = await running()
+      const before = await lab.engine.inspect(spec.id)
+      const fellSilent = nextChange(spec.id, (node) => node.phase === 'unknown')
+      await lab.silence(spec.id)
+      expect((await fellSilent).node.reason).toMatch(/answer/)
+      for (const refused of [
+        () => stop(spec.id, 0),
+        () => lab.engine.start(spec, key()).wait(),
+        () => lab.engine.restart(spec.id, { key: key() }).wait(),
+        () => lab.engine.remove(spec.id, { key: key(), disks: 'delete' }).wait(),
+      ]) {
+        await expect(refused()).rejects.toMatchObject({ code: 'host-unknown', retry: true })
+      }
+      expect((await lab.engine.list()).find((node) => node.id === spec.id)?.phase).toBe('unknown')
+      const speaks = nextChange(spec.id, (node) => node.phase === 'running')
+      await lab.wake(spec.id)
+      expect((await speaks).node).toMatchObject({ pid: before.pid, startedAt: before.startedAt })
+      await stop(spec.id, 0)
+    })
+
+    it('presses the reset button: the same machine boots again', async () => {
+      const spec = await running()
+      await untilLogHas(spec.id, lab.greeting)
+      const before = await lab.engine.inspect(spec.id)
+      const length = (await lab.engine.serialTail(spec.id, 100_000)).length
+      const node = await lab.engine.restart(spec.id, { key: key() }).wait()
+      expect(node).toMatchObject({ phase: 'running', startedAt: before.startedAt, pid: before.pid })
+      await eventually(
+        async () => (await lab.engine.serialTail(spec.id, 100_000)).length > length,
+        'output after reset',
+      )
+      expect(await lab.engine.resume(spec.id, { key: key() }).wait()).toMatchObject({ phase: 'running' })
+      await stop(spec.id, 0)
+    })
+
+    it('takes keys by their names and shows the screen as a picture', async () => {
+      const spec = await running()
+      await lab.engine.sendKeys(spec.id, ['ctrl', 'alt', 'f2'])
+      await expect(lab.engine.sendKeys(spec.id, ['a', 'quit; rm'])).rejects.toMatchObject({ code: 'unsupported' })
+      const picture = await lab.engine.screenshot(spec.id)
+      expect(picture.subarray(1, 4).toString('latin1')).toBe('PNG')
+      await stop(spec.id, 0)
+      await expect(lab.engine.sendKeys(spec.id, ['a'])).rejects.toMatchObject({ code: 'not-found' })
+      await expect(lab.engine.screenshot(spec.id)).rejects.toMatchObject({ code: 'not-found' })
+    })
+
+    it('offers a screen that speaks RFB', async () => {
+      const spec = await running()
+      const target = await lab.engine.console(spec.id, 'screen')
+      expect(target.protocol).toBe('vnc')
+      const screen = await openTarget(target)
+      await screen.until('RFB 003.008\n')
+      screen.stream.write('RFB 003.008\n')
+      await screen.until('\u0001\u0001') // one way to sign in: none
+      screen.stream.destroy()
+      await stop(spec.id, 0)
+    })
+
+    it('forgets a node and keeps its disk, unless told to throw it away', async () => {
+      const spec = await ensured()
+      await lab.engine.remove(spec.id, { key: key(), disks: 'keep' }).wait()
+      expect(await phaseOf(spec.id)).toBe('stopped')
+      await lab.engine.remove(spec.id, { key: key(), disks: 'delete' }).wait()
+      expect(await phaseOf(spec.id)).toBe('absent')
+      await lab.engine.remove(spec.id, { key: key(), disks: 'delete' }).wait()
+      await lab.engine.ensureNode(spec, key()).wait()
+      expect(await phaseOf(spec.id)).toBe('stopped')
+    })
+
+    it('calls a node without its disk broken, and the others go on', async () => {
+      const broken = await lab.newSpec()
+      const other = await running()
+      await expect(lab.engine.start(broken, 'try').wait()).rejects.toMatchObject({ code: 'broken' })
+      expect(await phaseOf(broken.id)).toBe('failed')
+      expect((await lab.engine.inspect(broken.id)).reason).toMatch(/disk/)
+      expect(await phaseOf(other.id)).toBe('running')
+      // The same key again is a new try, because the first has failed.
+      await lab.engine.ensureNode(broken, key()).wait()
+      expect((await lab.engine.start(broken, 'try').wait()).phase).toBe('running')
+      await stop(broken.id, 0)
+      await stop(other.id, 0)
+    })
+
+    async function untilLogHas(id: NodeId, text: string): Promise<void> {
+      await eventually(async () => (await lab.engine.serialTail(id, 100_000)).includes(text), `${text} in the log`)
+    }
+    async function openSerial(id: NodeId): Promise<Listener> {
+      return openTarget(await lab.engine.console(id, 'serial'))
+    }
+  })
+}
+
+interface Listener {
+  stream: Duplex
+  until(text: string): Promise<void>
+}
+
+async function openTarget(target: Awaited<ReturnType<NodeEngine['console']>>): Promise<Listener> {
+  if (target.via === 'tcp') throw new Error('no engine of ours has TCP consoles')
+  const stream = target.via === 'unix' ? connect(target.path) : await target.open()
+  let heard = ''
+  stream.on('data', (chunk: Buffer) => (heard += chunk.toString('latin1')))
+  stream.on('error', () => undefined)
+  return { stream, until: (text) => eventually(() => heard.includes(text), `${JSON.stringify(text)} on the console`) }
+}
+
+/** Waits for a condition, at most 20 s. */
+export async function eventually(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + 20_000
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`waited 20 s in vain for ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
