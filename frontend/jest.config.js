@@ -8,11 +8,10 @@ export default {
     '^@domain/(.*)\\.js$': '<rootDir>/../backend/src/domain/$1',
     // One file instead of 5,000 modules.
     '^@tabler/icons-react$': '<rootDir>/../node_modules/@tabler/icons-react/dist/cjs/tabler-icons-react.cjs',
-    '\\.module\\.css$': '<rootDir>/test/class-names.ts',
-    '\\.css$': '<rootDir>/test/no-css.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {
+    '\\.css$': '<rootDir>/test/css.cjs',
     '^.+\\.tsx?$': [
       '@swc/jest',
       {

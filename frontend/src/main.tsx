@@ -21,6 +21,9 @@ const router = createPageRouter(queryClient)
 /** The policy allows only style elements that carry this response's nonce. */
 const nonce = document.querySelector<HTMLMetaElement>('meta[name=csp-nonce]')?.content ?? ''
 
+/** The scroll lock of dialogs makes its own style element and looks for the nonce here. */
+Object.assign(globalThis, { __webpack_nonce__: nonce })
+
 const root = document.querySelector('#root')
 if (!root) throw new Error('index.html has no #root')
 

@@ -1,5 +1,6 @@
 import type { Operation } from '@domain/operation.js'
 import { type QueryClient, queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { notePace } from '../util/pace-store.js'
 import { request } from './client.js'
 
 export const operationsQuery = queryOptions({
@@ -17,6 +18,7 @@ export function useOperations() {
 }
 
 export function rememberOperation(client: QueryClient, operation: Operation): void {
+  notePace(operation)
   client.setQueryData(operationsQuery.queryKey, (operations) => {
     if (!operations) return operations
     return operations.some((one) => one.id === operation.id)

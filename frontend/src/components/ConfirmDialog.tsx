@@ -1,7 +1,8 @@
-import { Button, Modal } from '@mantine/core'
+import { Button } from '@mantine/core'
 import type { ReactNode } from 'react'
 import classes from './Dialog.module.css'
 import { ErrorNotice } from './ErrorNotice.js'
+import { Dialog } from './Dialog.js'
 
 interface Props {
   title: string
@@ -19,7 +20,7 @@ interface Props {
 /** Asks before something that can't simply be taken back. */
 export function ConfirmDialog({ title, children, confirm, danger = false, busy, failure, onConfirm, onClose }: Props) {
   return (
-    <Modal opened onClose={onClose} title={title}>
+    <Dialog onClose={onClose} title={title}>
       <div className={classes['body']}>
         {children}
         {failure && <ErrorNotice what={failure.what} error={failure.error} />}
@@ -27,11 +28,11 @@ export function ConfirmDialog({ title, children, confirm, danger = false, busy, 
           <Button variant="default" size="sm" onClick={onClose} data-autofocus>
             Cancel
           </Button>
-          <Button size="sm" color={danger ? 'red' : 'teal'} loading={busy} onClick={onConfirm}>
+          <Button size="sm" {...(danger ? { 'data-danger': true } : {})} loading={busy} onClick={onConfirm}>
             {confirm}
           </Button>
         </div>
       </div>
-    </Modal>
+    </Dialog>
   )
 }

@@ -68,9 +68,9 @@ function Files({ plan }: { plan: DeletePlan }) {
     <ul className={classes['files']} aria-label="Files of this node">
       {plan.files.map((file) => (
         <li key={file.path}>
-          <span>{file.what}</span>
+          <span className={classes['what']}>{file.what}</span>
           <span>{formatSize(file.bytes)}</span>
-          <code title={file.path}>{file.path}</code>
+          <code title={file.path}>{file.path.split('/').at(-1)}</code>
         </li>
       ))}
     </ul>

@@ -5,7 +5,7 @@ import classes from './MenuAction.module.css'
 
 interface Props {
   icon: TablerIcon
-  /** Why not now; shown under the words, since a disabled entry is skipped by the keyboard. */
+  /** Why not now; shown under the words. The entry stays reachable, so that the reason is read out. */
   reason?: string | null | undefined
   danger?: boolean
   onClick: () => void
@@ -16,11 +16,10 @@ interface Props {
 export function MenuAction({ icon: Icon, reason, danger = false, onClick, children }: Props) {
   return (
     <Menu.Item
-      disabled={Boolean(reason)}
+      {...(reason ? { 'aria-disabled': true, 'data-disabled': true, closeMenuOnClick: false } : { onClick })}
       className={classes['action']}
       data-danger={(danger && !reason) || undefined}
       leftSection={<Icon size={15} stroke={1.6} aria-hidden />}
-      onClick={onClick}
     >
       {children}
       {reason && <span className={classes['reason']}>{reason}</span>}

@@ -6,6 +6,7 @@ import { MenuAction } from './MenuAction.js'
 import { usePowerButtons } from './power.js'
 
 const DeleteNodeDialog = lazy(async () => ({ default: (await import('./DeleteNodeDialog.js')).DeleteNodeDialog }))
+const RestartDialog = lazy(async () => ({ default: (await import('./RestartDialog.js')).RestartDialog }))
 const SwitchOffDialog = lazy(async () => ({ default: (await import('./SwitchOffDialog.js')).SwitchOffDialog }))
 
 interface Props {
@@ -19,7 +20,7 @@ interface Props {
 /** Everything that can be done with a node, in the order of how often it is; what can't be done says why. */
 export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Props) {
   const power = usePowerButtons()
-  const [dialog, setDialog] = useState<'delete' | 'switch-off' | null>(null)
+  const [dialog, setDialog] = useState<'delete' | 'restart' | 'switch-off' | null>(null)
   return (
     <>
       <Menu>
@@ -35,8 +36,8 @@ export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Pro
           <MenuAction icon={IconPlayerStop} reason={node.actions.stop} onClick={() => power.run(node, 'stop')}>
             Stop
           </MenuAction>
-          <MenuAction icon={IconRefresh} reason={node.actions.restart} onClick={() => power.run(node, 'restart')}>
-            Restart
+          <MenuAction icon={IconRefresh} reason={node.actions.restart} onClick={() => setDialog('restart')}>
+            Restart…
           </MenuAction>
           <Menu.Divider />
           <MenuAction icon={IconPlugX} reason={node.actions.stop} onClick={() => setDialog('switch-off')}>
@@ -51,6 +52,7 @@ export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Pro
         {dialog === 'delete' && (
           <DeleteNodeDialog node={node} onClose={() => setDialog(null)} {...(onDeleted ? { onDeleted } : {})} />
         )}
+        {dialog === 'restart' && <RestartDialog node={node} onClose={() => setDialog(null)} />}
         {dialog === 'switch-off' && <SwitchOffDialog node={node} onClose={() => setDialog(null)} />}
       </Suspense>
     </>

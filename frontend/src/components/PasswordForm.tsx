@@ -10,11 +10,13 @@ export const PASSWORD_MINIMUM = 10
 interface Props {
   submitLabel: string
   login: string
+  /** The button as broad as the fields. */
+  wide?: boolean
   onDone?: () => void
 }
 
 /** Old password, new password, once more. */
-export function PasswordForm({ submitLabel, login, onDone }: Props) {
+export function PasswordForm({ submitLabel, login, wide = false, onDone }: Props) {
   const change = useChangePassword()
   const [current, setCurrent] = useState('')
   const [next, setNext] = useState('')
@@ -43,7 +45,7 @@ export function PasswordForm({ submitLabel, login, onDone }: Props) {
 
   const visibility = { 'aria-label': 'Show or hide the password', tabIndex: 0 }
   return (
-    <form onSubmit={submit} className={classes['form']}>
+    <form onSubmit={submit} className={classes['form']} data-wide={wide || undefined}>
       <input type="hidden" name="username" autoComplete="username" value={login} readOnly />
       <PasswordInput
         label="Current password"

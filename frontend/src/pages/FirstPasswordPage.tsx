@@ -1,6 +1,6 @@
 import type { User } from '@domain/user.js'
-import { Anchor } from '@mantine/core'
 import { useSignOut } from '../api/session.js'
+import { LinkButton } from '../components/LinkButton.js'
 import { useDocumentTitle } from '../components/PageHeader.js'
 import { PasswordForm } from '../components/PasswordForm.js'
 import { Logo } from '../shell/Logo.js'
@@ -19,11 +19,9 @@ export function FirstPasswordPage({ user }: { user: User }) {
           You are signed in as <strong>{user.login}</strong> with a password that somebody else has seen. Replace it,
           then go on.
         </p>
-        <PasswordForm submitLabel="Set the password and go on" login={user.login} />
+        <PasswordForm submitLabel="Set the password and go on" login={user.login} wide />
         <p className={classes['foot']}>
-          <Anchor component="button" type="button" size="sm" onClick={() => signOut.mutate()}>
-            Sign out
-          </Anchor>
+          <LinkButton onClick={() => signOut.mutate()}>Sign out</LinkButton>
         </p>
       </main>
     </div>

@@ -1,3 +1,4 @@
+import { useMediaQuery } from '@mantine/hooks'
 import { IconPlus } from '@tabler/icons-react'
 import { getRouteApi } from '@tanstack/react-router'
 import { lazy, Suspense, useRef } from 'react'
@@ -45,7 +46,8 @@ export function NodesPage() {
   }
   const shown = sortNodes(filterNodes(all, filter), search.sort ?? 'name')
   const selection = useSelection(shown, search.selected, (selected) => change({ selected }))
-  const view = search.view ?? (staff ? 'table' : 'cards')
+  const narrow = useMediaQuery('(max-width: 47.99em)', false, { getInitialValueInEffect: false })
+  const view = narrow ? 'cards' : (search.view ?? (staff ? 'table' : 'cards'))
   const list = useListKeys({ nodes: shown, selection, filterField, columns: view === 'cards' })
 
   if (nodes.isPending) return <NodesSkeleton />

@@ -1,5 +1,4 @@
 import type { User } from '@domain/user.js'
-import { TextInput } from '@mantine/core'
 import { IconPlus, IconSearch, IconUsers } from '@tabler/icons-react'
 import { getRouteApi } from '@tanstack/react-router'
 import { useState } from 'react'
@@ -9,6 +8,7 @@ import { ButtonLink } from '../components/ButtonLink.js'
 import { EmptyState } from '../components/EmptyState.js'
 import { ErrorNotice } from '../components/ErrorNotice.js'
 import { PageHeader } from '../components/PageHeader.js'
+import { SlowField } from '../components/SlowField.js'
 import table from '../components/Table.module.css'
 import { TableSkeleton } from '../components/TableSkeleton.js'
 import { NotFoundPage } from './NotFoundPage.js'
@@ -50,15 +50,17 @@ export function PeoplePage() {
           )
         }
       />
-      <TextInput
-        className={classes['filter'] ?? ''}
-        type="search"
-        aria-label="Filter people"
-        placeholder="Filter by name, login, role"
-        leftSection={<IconSearch size={15} stroke={1.75} aria-hidden />}
-        value={search.q ?? ''}
-        onChange={(event) => void navigate({ search: { q: event.currentTarget.value }, replace: true })}
-      />
+      <search>
+        <SlowField
+          className={classes['filter'] ?? ''}
+          type="search"
+          aria-label="Filter people"
+          placeholder="Filter by name, login, role"
+          leftSection={<IconSearch size={15} stroke={1.75} aria-hidden />}
+          value={search.q ?? ''}
+          onChange={(q) => void navigate({ search: (before) => ({ ...before, q }), replace: true })}
+        />
+      </search>
       {users.isError && <ErrorNotice what="The accounts could not be read" error={users.error} />}
       {users.isPending && <TableSkeleton rows={5} />}
       {users.data && shown.length === 0 && (

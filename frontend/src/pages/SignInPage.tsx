@@ -3,6 +3,7 @@ import { type FormEvent, useState } from 'react'
 import { useSignIn } from '../api/session.js'
 import { ErrorNotice } from '../components/ErrorNotice.js'
 import { useDocumentTitle } from '../components/PageHeader.js'
+import { useFocusOnMount } from '../util/use-focus-on-mount.js'
 import { Logo } from '../shell/Logo.js'
 import { Layers } from './Layers.js'
 import classes from './SignInPage.module.css'
@@ -11,6 +12,7 @@ import classes from './SignInPage.module.css'
 export function SignInPage() {
   useDocumentTitle('Sign in')
   const signIn = useSignIn()
+  const loginField = useFocusOnMount<HTMLInputElement>()
   const [login, setLogin] = useState('')
   const [password, setPassword] = useState('')
 
@@ -35,7 +37,7 @@ export function SignInPage() {
             autoComplete="username"
             autoCapitalize="none"
             spellCheck={false}
-            autoFocus
+            ref={loginField}
             required
             withAsterisk={false}
             size="md"

@@ -21,17 +21,17 @@ export function AccountMenu() {
   return (
     <Menu>
       <Menu.Target>
-        <UnstyledButton className={classes['me']} aria-label={`Account of ${name}`}>
+        <UnstyledButton className={classes['me']} aria-label={`${initials(name)}, account of ${name}`}>
           {initials(name)}
         </UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>
-        <div className={classes['who']}>
-          <p className={classes['name']}>{name}</p>
-          <p className={classes['role']}>
+        <Menu.Label>
+          <span className={classes['name']}>{name}</span>
+          <span className={classes['role']}>
             {user.login} · {user.role}
-          </p>
-        </div>
+          </span>
+        </Menu.Label>
         <Menu.Divider />
         <Menu.Item component={Link} to="/account" leftSection={<IconUser size={15} stroke={1.6} />}>
           My account

@@ -1,7 +1,7 @@
-import { Modal } from '@mantine/core'
 import { KEYS, type KeyGroup } from './keys.js'
 import { usePlaces } from './places.js'
 import classes from './KeysOverlay.module.css'
+import { Dialog } from '../components/Dialog.js'
 
 /** The keys, as a list that one can learn. */
 export function KeysOverlay({ onClose }: { onClose: () => void }) {
@@ -10,9 +10,9 @@ export function KeysOverlay({ onClose }: { onClose: () => void }) {
     keys: usePlaces().map(({ key, label }) => ({ press: ['g', key], does: label })),
   }
   return (
-    <Modal opened onClose={onClose} title="Keys" size="lg">
+    <Dialog onClose={onClose} title="Keys" width={620}>
       <div className={classes['groups']}>
-        {[...KEYS, goTo].map((group) => (
+        {[...KEYS.slice(0, 1), goTo, ...KEYS.slice(1)].map((group) => (
           <section key={group.title}>
             <h3>{group.title}</h3>
             <dl>
@@ -30,6 +30,6 @@ export function KeysOverlay({ onClose }: { onClose: () => void }) {
           </section>
         ))}
       </div>
-    </Modal>
+    </Dialog>
   )
 }

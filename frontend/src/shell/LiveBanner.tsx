@@ -5,13 +5,13 @@ import classes from './LiveBanner.module.css'
 /** Says that what is shown may be old. The region is always there, so that a change is read out. */
 export function LiveBanner({ state }: { state: LiveState }) {
   return (
-    <div role="status" className={classes['region']}>
+    <output className={classes['region']}>
       {state === 'paused' && (
-        <p className={classes['banner']}>
+        <span className={classes['banner']}>
           <Mark shape="triangle" tone="warn" />
           Live updates paused, reconnecting… What you see may be old; running nodes go on.
-        </p>
+        </span>
       )}
-    </div>
+    </output>
   )
 }

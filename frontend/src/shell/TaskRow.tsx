@@ -7,6 +7,7 @@ import { useCancelOperation } from '../api/operations.js'
 import { ActionButton } from '../components/ActionButton.js'
 import { Mark } from '../components/Mark.js'
 import type { Shape, Tone } from '../components/node-status.js'
+import { ProgressBar } from '../components/ProgressBar.js'
 import { RelativeTime } from '../components/RelativeTime.js'
 import { toastError } from '../components/toast.js'
 import { formatSize } from '../util/size.js'
@@ -60,19 +61,7 @@ function Progress({ operation }: { operation: Operation }) {
   const facts = [percent === null ? null : `${percent} %`, bytes, pace.rate, pace.left].filter(Boolean)
   return (
     <div className={classes['progress']}>
-      <div
-        className={classes['bar']}
-        role="progressbar"
-        aria-label={operation.title}
-        aria-valuetext={facts.join(', ') || operation.step}
-        {...(percent === null ? {} : { 'aria-valuenow': percent, 'aria-valuemin': 0, 'aria-valuemax': 100 })}
-      >
-        <div
-          className={classes['fill']}
-          data-unknown={percent === null || undefined}
-          style={percent === null ? undefined : { width: `${percent}%` }}
-        />
-      </div>
+      <ProgressBar label={operation.title} progress={operation.progress} text={facts.join(', ') || operation.step} />
       <p className={classes['facts']}>
         <span>{operation.step}</span>
         <span>{facts.join(' · ')}</span>
@@ -135,14 +124,18 @@ function Log({ operation }: { operation: Operation }) {
 
 function Duration({ operation }: { operation: Operation }) {
   const now = useNow()
-  const end = operation.endedAt ? Date.parse(operation.endedAt) : now
-  const took = elapsed(end - Date.parse(operation.startedAt))
+  const took = tookWords(operation, now)
   return <p className={classes['took']}>{operation.endedAt ? `Took ${took}` : `Running for ${took}`}</p>
+}
+
+function tookWords(operation: Operation, now: number): string {
+  const end = operation.endedAt ? Date.parse(operation.endedAt) : now
+  return elapsed(end - Date.parse(operation.startedAt))
 }
 
 function ending(operation: Operation): string {
   if (operation.error) return [operation.error.message, operation.error.hint].filter(Boolean).join(' ')
   if (operation.state === 'lost') return 'The server stopped in the middle of it. Look at the result before you go on.'
   if (operation.state === 'cancelled') return 'Nothing was kept.'
-  return operation.step
+  return `Took ${tookWords(operation, Date.parse(operation.startedAt))}`
 }

@@ -17,7 +17,7 @@ export function TopLine({ tasksOpen, onTasks, onPalette }: Props) {
     <header className={classes['line']}>
       <Breadcrumb />
       <div className={classes['tools']}>
-        <UnstyledButton className={classes['search']} onClick={onPalette} aria-label="Search and commands (Ctrl K)">
+        <UnstyledButton className={classes['search']} onClick={onPalette}>
           <IconSearch size={15} stroke={1.75} aria-hidden />
           <span className={classes['searchText']}>Search or run a command</span>
           <kbd className={classes['searchKey']}>Ctrl K</kbd>

@@ -1,9 +1,8 @@
 import type { NodeView } from '@domain/node.js'
 import type { MantineColorScheme } from '@mantine/core'
-import type { SpotlightActionData } from '@mantine/spotlight'
 import {
-  IconKeyboard,
   IconChecklist,
+  IconKeyboard,
   IconMoon,
   IconPlayerPlay,
   IconPlayerStop,
@@ -13,55 +12,62 @@ import {
   IconUser,
 } from '@tabler/icons-react'
 import type { UseNavigateResult } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
+import { Mark } from '../components/Mark.js'
 import { NODE_STATUS } from '../components/node-status.js'
 import type { PowerButtons } from '../components/power.js'
-import { Mark } from '../components/Mark.js'
 import type { Place } from './places.js'
 
+export interface Command {
+  id: string
+  label: string
+  /** Shown dim behind the label, and searched. */
+  note?: string
+  /** Searched, not shown. */
+  words?: string
+  icon: ReactNode
+  keys?: readonly string[]
+  /** Lower comes first among equals; nodes themselves before what can be done with them. */
+  weight: number
+  run: () => void
+}
+
 type Navigate = UseNavigateResult<string>
-const ICON = { size: 17, stroke: 1.6, 'aria-hidden': true } as const
+const ICON = { size: 16, stroke: 1.6, 'aria-hidden': true } as const
 
 /** For each node: open it; start or stop it; its console. Only what is possible now. */
-export function nodeCommands(
-  nodes: readonly NodeView[],
-  power: PowerButtons,
-  navigate: Navigate,
-): SpotlightActionData[] {
+export function nodeCommands(nodes: readonly NodeView[], power: PowerButtons, navigate: Navigate): Command[] {
   return nodes.flatMap((node) => {
     const { word, tone, shape } = NODE_STATUS[node.status]
-    const to = { params: { nodeId: node.id } } as const
-    const commands: SpotlightActionData[] = [
+    const params = { nodeId: node.id }
+    const act = (verb: string, label: string, icon: ReactNode, run: () => void): Command => ({
+      id: `${verb}-${node.id}`,
+      label,
+      words: node.ownerLogin,
+      icon,
+      weight: 2,
+      run,
+    })
+    const commands: Command[] = [
       {
         id: `open-${node.id}`,
         label: node.name,
-        description: `${word} · ${node.imageTitle} · ${node.ownerLogin}`,
-        leftSection: <Mark shape={shape} tone={tone} />,
-        onClick: () => void navigate({ to: '/nodes/$nodeId', ...to }),
+        note: `${word} · ${node.imageTitle} · ${node.ownerLogin}`,
+        icon: <Mark shape={shape} tone={tone} />,
+        weight: 0,
+        run: () => void navigate({ to: '/nodes/$nodeId', params }),
       },
     ]
-    if (node.actions.console === null) {
-      commands.push({
-        id: `console-${node.id}`,
-        label: `Console of ${node.name}`,
-        leftSection: <IconTerminal2 {...ICON} />,
-        onClick: () => void navigate({ to: '/nodes/$nodeId/console', ...to }),
-      })
+    const { console: noConsole, start, stop } = node.actions
+    if (noConsole === null) {
+      const open = () => void navigate({ to: '/nodes/$nodeId/console', params })
+      commands.push(act('console', `Console of ${node.name}`, <IconTerminal2 {...ICON} />, open))
     }
-    if (node.actions.start === null) {
-      commands.push({
-        id: `start-${node.id}`,
-        label: `Start ${node.name}`,
-        leftSection: <IconPlayerPlay {...ICON} />,
-        onClick: () => power.run(node, 'start'),
-      })
+    if (start === null) {
+      commands.push(act('start', `Start ${node.name}`, <IconPlayerPlay {...ICON} />, () => power.run(node, 'start')))
     }
-    if (node.actions.stop === null) {
-      commands.push({
-        id: `stop-${node.id}`,
-        label: `Stop ${node.name}`,
-        leftSection: <IconPlayerStop {...ICON} />,
-        onClick: () => power.run(node, 'stop'),
-      })
+    if (stop === null) {
+      commands.push(act('stop', `Stop ${node.name}`, <IconPlayerStop {...ICON} />, () => power.run(node, 'stop')))
     }
     return commands
   })
@@ -73,42 +79,45 @@ export function pageCommands(tools: {
   setColorScheme: (scheme: MantineColorScheme) => void
   onKeys: () => void
   onTasks: () => void
-}): SpotlightActionData[] {
+}): Command[] {
   const { places, navigate, setColorScheme, onKeys, onTasks } = tools
   return [
     {
       id: 'create-node',
       label: 'Create a node',
-      keywords: ['new', 'add', 'vm'],
-      leftSection: <IconPlus {...ICON} />,
-      onClick: () => void navigate({ to: '/nodes', search: { new: 'yes' } }),
+      words: 'new add machine',
+      icon: <IconPlus {...ICON} />,
+      keys: ['n'],
+      weight: 1,
+      run: () => void navigate({ to: '/nodes', search: { new: 'yes' } }),
     },
-    ...places.map(({ to, label, icon: Icon }) => ({
+    ...places.map(({ to, label, key, icon: Icon }) => ({
       id: `go-${to}`,
-      label,
-      leftSection: <Icon {...ICON} />,
-      onClick: () => void navigate({ to }),
+      label: `Go to ${label.toLowerCase()}`,
+      icon: <Icon {...ICON} />,
+      keys: ['g', key],
+      weight: 1,
+      run: () => void navigate({ to }),
     })),
     {
       id: 'account',
-      label: 'My account',
-      keywords: ['password', 'token', 'theme'],
-      leftSection: <IconUser {...ICON} />,
-      onClick: () => void navigate({ to: '/account' }),
+      label: 'Go to my account',
+      words: 'password token theme sign out',
+      icon: <IconUser {...ICON} />,
+      weight: 1,
+      run: () => void navigate({ to: '/account' }),
     },
-    { id: 'tasks', label: 'Tasks', leftSection: <IconChecklist {...ICON} />, onClick: onTasks },
-    { id: 'keys', label: 'Keys', leftSection: <IconKeyboard {...ICON} />, onClick: onKeys },
+    { id: 'tasks', label: 'Show tasks', icon: <IconChecklist {...ICON} />, keys: ['t'], weight: 1, run: onTasks },
     {
-      id: 'dark',
-      label: 'Dark theme',
-      leftSection: <IconMoon {...ICON} />,
-      onClick: () => setColorScheme('dark'),
+      id: 'keys',
+      label: 'Show keys',
+      words: 'help',
+      icon: <IconKeyboard {...ICON} />,
+      keys: ['?'],
+      weight: 1,
+      run: onKeys,
     },
-    {
-      id: 'light',
-      label: 'Light theme',
-      leftSection: <IconSun {...ICON} />,
-      onClick: () => setColorScheme('light'),
-    },
+    { id: 'dark', label: 'Dark theme', icon: <IconMoon {...ICON} />, weight: 1, run: () => setColorScheme('dark') },
+    { id: 'light', label: 'Light theme', icon: <IconSun {...ICON} />, weight: 1, run: () => setColorScheme('light') },
   ]
 }

@@ -1,19 +1,14 @@
 import type { Operation } from '@domain/operation.js'
-import { useEffect, useState } from 'react'
-import { addSample, rate, type Sample, timeLeft } from '../util/progress.js'
+import { useSyncExternalStore } from 'react'
+import { onPace, samplesOf } from '../util/pace-store.js'
+import { rate, timeLeft } from '../util/progress.js'
 import { formatSize } from '../util/size.js'
 import { useNow } from '../util/use-now.js'
 
 /** How fast a running task is and how long it still takes, measured from what the page has seen. */
 export function usePace(operation: Operation): { rate: string | null; left: string | null } {
-  const [samples, setSamples] = useState<readonly Sample[]>([])
+  const samples = useSyncExternalStore(onPace, () => samplesOf(operation.id))
   const now = useNow()
-  const bytes = operation.bytesDone
-
-  useEffect(() => {
-    if (bytes !== null) setSamples((before) => addSample(before, { at: Date.now(), bytes }))
-  }, [bytes])
-
   const bytesPerSecond = rate(samples)
   return {
     rate: bytesPerSecond === null ? null : `${formatSize(Math.round(bytesPerSecond))}/s`,

@@ -67,13 +67,24 @@ export const theme = createTheme({
         transitionProps: { duration: 100 },
       },
     },
+    ModalRoot: {
+      defaultProps: { centered: true, transitionProps: { duration: 120, transition: 'fade' }, radius: 'lg' },
+    },
     Modal: { defaultProps: { centered: true, transitionProps: { duration: 120, transition: 'fade' }, radius: 'lg' } },
     Menu: {
-      defaultProps: { shadow: 'md', transitionProps: { duration: 80 }, withinPortal: true, position: 'bottom-end' },
+      defaultProps: {
+        withInitialFocusPlaceholder: false,
+        shadow: 'md',
+        transitionProps: { duration: 80 },
+        withinPortal: true,
+        position: 'bottom-end',
+      },
     },
     Popover: { defaultProps: { shadow: 'md', transitionProps: { duration: 80 } } },
+    SegmentedControl: { defaultProps: { withItemsBorders: false } },
     Select: { defaultProps: { checkIconPosition: 'right', allowDeselect: false } },
     Skeleton: { defaultProps: { radius: 'sm' } },
+    Button: { defaultProps: { variant: 'filled' } },
     Switch: { defaultProps: { withThumbIndicator: false } },
   },
 })

@@ -1,26 +1,41 @@
 import type { NodeView } from '@domain/node.js'
 import { elapsed, relativeTime } from './time.js'
 
-/** One sentence on where a node stands: `Up 3 h 05 min`, `Powered itself off 2 h ago`. */
+/** Where a node stands, beside its status: `Up 3 h 05 min`, `Powered itself off 2 h ago`, why it is broken. */
 export function whereItStands(node: NodeView, now: number): string {
-  const since = node.startedAt ? now - Date.parse(node.startedAt) : null
+  switch (node.status) {
+    case 'crashed':
+      return [sinceWhen(node, now), node.statusReason].filter(Boolean).join(': ')
+    case 'paused':
+    case 'broken':
+    case 'unknown':
+      return node.statusReason ?? sinceWhen(node, now)
+    default:
+      return sinceWhen(node, now)
+  }
+}
+
+/** As `whereItStands`, for places where the reason stands on its own. */
+export function sinceWhen(node: NodeView, now: number): string {
+  const since = node.startedAt ? elapsed(now - Date.parse(node.startedAt)) : null
   switch (node.status) {
     case 'creating':
-      return 'Being created'
+      return 'Its disk is being made'
     case 'starting':
-      return since === null ? 'Starting' : `Starting for ${elapsed(since)}`
+      return since ? `For ${since}` : 'Waiting for the machine'
     case 'running':
-      return since === null ? 'Running' : `Up ${elapsed(since)}`
+      return since ? `Up ${since}` : 'Up'
     case 'paused':
-      return node.statusReason ?? 'Paused, keeps its memory'
+      return 'Keeps its memory'
     case 'stopping':
-      return 'Waiting for the guest to shut down'
-    case 'unknown':
-      return node.statusReason ?? 'Its host does not answer'
+      return 'The guest was asked to shut down'
     case 'broken':
-      return node.statusReason ?? 'Its storage is not as recorded'
+      return 'Its storage is not as recorded'
+    case 'unknown':
+      return 'Its host does not answer'
     case 'crashed':
-    case 'stopped':
+      return node.lastExit ? relativeTime(node.lastExit.at, now) : 'Ended by itself'
+    default: // stopped
       return howItEnded(node, now)
   }
 }
@@ -32,11 +47,11 @@ function howItEnded(node: NodeView, now: number): string {
   switch (lastExit.how) {
     case 'guest':
       return `Powered itself off ${when}`
-    case 'asked':
-      return `Shut down ${when}`
     case 'forced':
       return `Switched off ${when}`
     case 'crashed':
       return `Crashed ${when}`
+    default: // asked
+      return `Shut down ${when}`
   }
 }

@@ -43,8 +43,8 @@ export function Tokens() {
       </form>
       {create.isError && <ErrorNotice what="No token was made" error={create.error} />}
       {create.data && (
-        <div className={classes['made']} role="status">
-          <p>Copy it now: it is shown this once, and only a hash of it is kept.</p>
+        <div className={classes['made']}>
+          <output>Copy it now: it is shown this once, and only a hash of it is kept.</output>
           <SecretOnce label={`Token “${create.data.record.name}”`} secret={create.data.token} />
         </div>
       )}

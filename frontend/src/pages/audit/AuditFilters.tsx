@@ -1,7 +1,6 @@
-import { Button, Select, TextInput } from '@mantine/core'
-import { useDebouncedCallback } from '@mantine/hooks'
-import { useState } from 'react'
+import { Button, Select } from '@mantine/core'
 import type { AuditFilter } from '../../api/audit.js'
+import { SlowField } from '../../components/SlowField.js'
 import classes from './Audit.module.css'
 
 /** What the server writes; any other action can be reached by a click in the table. */
@@ -31,6 +30,8 @@ const ACTIONS = [
   'system.rebuild',
 ]
 
+const FIELD = { className: classes['filter'] ?? '', spellCheck: false, autoCapitalize: 'none', pauseMs: 300 } as const
+
 interface Props {
   filter: AuditFilter
   onChange: (filter: AuditFilter) => void
@@ -40,8 +41,14 @@ export function AuditFilters({ filter, onChange }: Props) {
   const actions = filter.action && !ACTIONS.includes(filter.action) ? [filter.action, ...ACTIONS] : ACTIONS
   const any = Boolean(filter.actor ?? filter.action ?? filter.object)
   return (
-    <div className={classes['filters']} role="search">
-      <SlowField label="Login" value={filter.actor ?? ''} onChange={(actor) => onChange({ ...filter, actor })} />
+    <search className={classes['filters']}>
+      <SlowField
+        {...FIELD}
+        aria-label="Login"
+        placeholder="Login"
+        value={filter.actor ?? ''}
+        onChange={(actor) => onChange({ ...filter, actor })}
+      />
       <Select
         className={classes['filter'] ?? ''}
         aria-label="Action"
@@ -53,37 +60,18 @@ export function AuditFilters({ filter, onChange }: Props) {
         allowDeselect
         onChange={(action) => onChange({ ...filter, action: action ?? undefined })}
       />
-      <SlowField label="Object id" value={filter.object ?? ''} onChange={(object) => onChange({ ...filter, object })} />
+      <SlowField
+        {...FIELD}
+        aria-label="Id of the object"
+        placeholder="Id of the object"
+        value={filter.object ?? ''}
+        onChange={(object) => onChange({ ...filter, object })}
+      />
       {any && (
         <Button variant="subtle" color="gray" size="sm" onClick={() => onChange({})}>
           Clear
         </Button>
       )}
-    </div>
-  )
-}
-
-/** Asks the server only when one pauses. */
-function SlowField({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
-  const [typed, setTyped] = useState(value)
-  const [written, setWritten] = useState(value)
-  if (value !== written) {
-    setWritten(value)
-    setTyped(value)
-  }
-  const tell = useDebouncedCallback(onChange, 300)
-  return (
-    <TextInput
-      className={classes['filter'] ?? ''}
-      aria-label={label}
-      placeholder={label}
-      value={typed}
-      spellCheck={false}
-      autoCapitalize="none"
-      onChange={(event) => {
-        setTyped(event.currentTarget.value)
-        tell(event.currentTarget.value)
-      }}
-    />
+    </search>
   )
 }

@@ -1,6 +1,6 @@
 import type { AuditEntry } from '@domain/event.js'
-import { Anchor } from '@mantine/core'
 import type { AuditFilter } from '../../api/audit.js'
+import { LinkButton } from '../../components/LinkButton.js'
 import { Mark } from '../../components/Mark.js'
 import { RelativeTime } from '../../components/RelativeTime.js'
 import table from '../../components/Table.module.css'
@@ -15,17 +15,16 @@ export function AuditRow({ entry, onFilter }: { entry: AuditEntry; onFilter: (fi
         <RelativeTime at={entry.at} />
       </td>
       <td data-label="Who">
-        <FilterLink text={entry.actorLogin} onClick={() => onFilter({ actor: entry.actorLogin })} />
+        <LinkButton onClick={() => onFilter({ actor: entry.actorLogin })}>{entry.actorLogin}</LinkButton>
       </td>
-      <td data-label="What">
-        <FilterLink text={entry.action} onClick={() => onFilter({ action: entry.action })} mono />
+      <td data-label="What" className={classes['action']}>
+        <LinkButton onClick={() => onFilter({ action: entry.action })}>{entry.action}</LinkButton>
       </td>
       <td data-label="On">
         {entry.objectId ? (
-          <FilterLink
-            text={entry.objectName ?? entry.objectId}
-            onClick={() => onFilter({ object: entry.objectId ?? undefined })}
-          />
+          <LinkButton onClick={() => onFilter({ object: entry.objectId ?? undefined })}>
+            {entry.objectName ?? entry.objectId}
+          </LinkButton>
         ) : (
           (entry.objectName ?? <span className={table['soft']}>–</span>)
         )}
@@ -52,14 +51,6 @@ export function AuditRow({ entry, onFilter }: { entry: AuditEntry; onFilter: (fi
         </span>
       </td>
     </tr>
-  )
-}
-
-function FilterLink({ text, onClick, mono = false }: { text: string; onClick: () => void; mono?: boolean }) {
-  return (
-    <Anchor component="button" type="button" size="sm" className={classes['link'] ?? ''} onClick={onClick}>
-      {mono ? <code>{text}</code> : text}
-    </Anchor>
   )
 }
 

@@ -6,6 +6,7 @@ import table from '../../components/Table.module.css'
 import { toastError } from '../../components/toast.js'
 import { formatSize } from '../../util/size.js'
 import classes from './Images.module.css'
+import { Here } from './Here.js'
 import { useWorkOn } from './use-work-on.js'
 
 /** Public cloud images that can be downloaded, checked and kept. */
@@ -64,19 +65,23 @@ function CatalogueRow({ entry, present }: { entry: CatalogEntry; present: boolea
         {work ? <span className={classes['progress']}>{work}</span> : formatSize(entry.sizeBytes)}
       </td>
       <td className={table['end']}>
-        <ActionButton
-          size="xs"
-          variant="default"
-          leftSection={<IconDownload size={14} stroke={1.75} aria-hidden />}
-          loading={pull.isPending}
-          reason={present ? 'It is on this server already.' : work ? 'It is being downloaded; see tasks.' : null}
-          aria-label={`Download ${entry.title}`}
-          onClick={() =>
-            pull.mutate(entry.id, { onError: (error) => toastError(`${entry.title} is not being downloaded`, error) })
-          }
-        >
-          {present ? 'Here' : 'Download'}
-        </ActionButton>
+        {present ? (
+          <Here />
+        ) : (
+          <ActionButton
+            size="xs"
+            variant="default"
+            leftSection={<IconDownload size={14} stroke={1.75} aria-hidden />}
+            loading={pull.isPending}
+            reason={work ? 'It is being downloaded; see tasks.' : null}
+            aria-label={`Download ${entry.title}`}
+            onClick={() =>
+              pull.mutate(entry.id, { onError: (error) => toastError(`${entry.title} is not being downloaded`, error) })
+            }
+          >
+            Download
+          </ActionButton>
+        )}
       </td>
     </tr>
   )

@@ -1,4 +1,4 @@
-import { Button, Modal, TextInput } from '@mantine/core'
+import { Button, TextInput } from '@mantine/core'
 import { type FormEvent, useState } from 'react'
 import { useImportImage } from '../../api/images.js'
 import dialog from '../../components/Dialog.module.css'
@@ -7,6 +7,7 @@ import { toastDone } from '../../components/toast.js'
 import { AboutImageFields } from './AboutImageFields.js'
 import { aboutFromFileName, NEW_IMAGE, problemsWithImage } from './about-image.js'
 import classes from './Images.module.css'
+import { Dialog } from '../../components/Dialog.js'
 
 /** A file that lies on the server already becomes an image; the file itself stays as it is. */
 export function ImportDialog({ onClose }: { onClose: () => void }) {
@@ -32,7 +33,7 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
   }
 
   return (
-    <Modal opened onClose={onClose} title="Import from the server" size="lg">
+    <Dialog onClose={onClose} title="Import from the server" width={620}>
       <form onSubmit={submit} className={classes['form']} noValidate>
         <TextInput
           label="File on the server"
@@ -59,6 +60,6 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

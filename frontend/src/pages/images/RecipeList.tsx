@@ -5,6 +5,7 @@ import { type ImageShelf, useBuildImage } from '../../api/images.js'
 import { ActionButton } from '../../components/ActionButton.js'
 import { toastError } from '../../components/toast.js'
 import classes from './Images.module.css'
+import { Here } from './Here.js'
 import { useWorkOn } from './use-work-on.js'
 
 /** Starter images that this machine makes itself from Debian packages. */
@@ -40,19 +41,23 @@ function RecipeCard({ recipe, present }: { recipe: Recipe; present: boolean }) {
           `Takes about ${formatDuration(recipe.buildSeconds * 1000).replace('.0', '')}`
         )}
       </p>
-      <ActionButton
-        size="xs"
-        variant="default"
-        leftSection={<IconHammer size={14} stroke={1.75} aria-hidden />}
-        loading={build.isPending}
-        reason={present ? 'It is on this server already.' : work ? 'It is being made; see tasks.' : null}
-        aria-label={`Build ${recipe.title}`}
-        onClick={() =>
-          build.mutate(recipe.id, { onError: (error) => toastError(`${recipe.title} is not being built`, error) })
-        }
-      >
-        {present ? 'Built' : 'Build'}
-      </ActionButton>
+      {present ? (
+        <Here />
+      ) : (
+        <ActionButton
+          size="xs"
+          variant="default"
+          leftSection={<IconHammer size={14} stroke={1.75} aria-hidden />}
+          loading={build.isPending}
+          reason={work ? 'It is being made; see tasks.' : null}
+          aria-label={`Build ${recipe.title}`}
+          onClick={() =>
+            build.mutate(recipe.id, { onError: (error) => toastError(`${recipe.title} is not being built`, error) })
+          }
+        >
+          Build
+        </ActionButton>
+      )}
     </article>
   )
 }

@@ -1,4 +1,4 @@
-import { Button, Modal } from '@mantine/core'
+import { Button } from '@mantine/core'
 import { type FormEvent, useState } from 'react'
 import { useImportUpload } from '../../api/images.js'
 import { useUpload } from '../../api/uploads.js'
@@ -11,6 +11,7 @@ import { aboutFromFileName, NEW_IMAGE, problemsWithImage } from './about-image.j
 import { FileDrop } from './FileDrop.js'
 import classes from './Images.module.css'
 import { UploadProgress } from './UploadProgress.js'
+import { Dialog } from '../../components/Dialog.js'
 
 /** A file of one's own becomes an image: it is sent while one fills in what it is. */
 export function UploadDialog({ onClose }: { onClose: () => void }) {
@@ -48,7 +49,7 @@ export function UploadDialog({ onClose }: { onClose: () => void }) {
 
   const notYet = !file ? 'Choose a file first.' : state === 'done' ? null : 'The file has not been sent completely yet.'
   return (
-    <Modal opened onClose={onClose} title="Upload an image" size="lg" closeOnClickOutside={false} closeOnEscape={!file}>
+    <Dialog onClose={onClose} title="Upload an image" width={620} easyToClose={false}>
       <form onSubmit={submit} className={classes['form']} noValidate>
         {file ? <UploadProgress file={file} upload={upload} onForget={forget} /> : <FileDrop onFile={choose} />}
         <AboutImageFields about={about} problems={problems} onChange={setAbout} />
@@ -62,6 +63,6 @@ export function UploadDialog({ onClose }: { onClose: () => void }) {
           </ActionButton>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

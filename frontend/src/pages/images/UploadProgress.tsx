@@ -1,6 +1,7 @@
 import { Button } from '@mantine/core'
 import type { useUpload } from '../../api/uploads.js'
 import { ErrorNotice } from '../../components/ErrorNotice.js'
+import { ProgressBar } from '../../components/ProgressBar.js'
 import { formatSize } from '../../util/size.js'
 import classes from './FileDrop.module.css'
 
@@ -33,15 +34,8 @@ export function UploadProgress({ file, upload, onForget }: Props) {
             Another file
           </Button>
         </span>
-        <div
-          className={classes['bar']}
-          role="progressbar"
-          aria-label={`Sending ${file.name}`}
-          aria-valuenow={percent}
-          aria-valuemin={0}
-          aria-valuemax={100}
-        >
-          <div className={classes['fill']} style={{ width: `${percent}%` }} />
+        <div className={classes['bar']}>
+          <ProgressBar label={`Sending ${file.name}`} progress={percent / 100} text={`${percent} %`} />
         </div>
         <p className={classes['facts']}>{facts(upload, percent)}</p>
       </div>

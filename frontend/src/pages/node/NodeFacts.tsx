@@ -2,7 +2,7 @@ import type { NodeView } from '@domain/node.js'
 import type { ReactNode } from 'react'
 import { CopyButton } from '../../components/CopyButton.js'
 import { RelativeTime } from '../../components/RelativeTime.js'
-import { formatMemory, formatSize } from '../../util/size.js'
+import { formatMemory } from '../../util/size.js'
 import classes from './NodeFacts.module.css'
 import { UsageBar } from './UsageBar.js'
 
@@ -29,7 +29,12 @@ export function NodeFacts({ node }: { node: NodeView }) {
       <Group title="Disk">
         <UsageBar usedBytes={node.diskUsedBytes} sizeBytes={node.diskBytes} />
         <Fact label="Image">{node.imageTitle}</Fact>
-        <Fact label="Own data">{node.diskUsedBytes === null ? 'can’t be read' : formatSize(node.diskUsedBytes)}</Fact>
+        <Fact label="Overlay">
+          <code className={classes['id']} title={node.overlayPath}>
+            {node.overlayPath.split('/').at(-1)}
+          </code>
+          <CopyButton text={node.overlayPath} label="Copy the overlay’s path" />
+        </Fact>
       </Group>
       <Group title="Record">
         <Fact label="Owner">{node.ownerLogin}</Fact>

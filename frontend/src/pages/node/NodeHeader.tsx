@@ -7,13 +7,13 @@ import { NodeStatusMark } from '../../components/NodeStatusMark.js'
 import { usePowerButtons } from '../../components/power.js'
 import { PrimaryAction } from '../../components/PrimaryAction.js'
 import { useNow } from '../../util/use-now.js'
-import { whereItStands } from '../../util/where-it-stands.js'
+import { sinceWhen } from '../../util/where-it-stands.js'
 import { EditableName } from './EditableName.js'
 import classes from './NodeHeader.module.css'
 
 /** Name, status, how long it is up, and its actions. */
 export function NodeHeader({ node, onDeleted }: { node: NodeView; onDeleted: () => void }) {
-  const stands = whereItStands(node, useNow())
+  const stands = sinceWhen(node, useNow())
   const power = usePowerButtons()
   const pending = usePendingPower(node.id)
   const canStop = node.actions.stop === null || node.status === 'stopping'

@@ -42,11 +42,13 @@ export function NodeTrouble({ node }: { node: NodeView }) {
   }
 }
 
+const SHOWN_LINES = 12
+
 function SerialTail({ lines }: { lines: readonly string[] }) {
   if (lines.length === 0) return null
   return (
-    <pre className={classes['tail']} tabIndex={0} aria-label="Last serial lines">
-      {lines.join('\n')}
+    <pre className={classes['tail']} aria-label="Last serial lines">
+      {lines.slice(-SHOWN_LINES).join('\n')}
     </pre>
   )
 }

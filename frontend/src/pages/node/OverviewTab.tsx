@@ -1,3 +1,4 @@
+import type { NodeView } from '@domain/node.js'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { useNode, useNodeEvents } from '../../api/nodes.js'
 import { NodeScreen } from '../../components/NodeScreen.js'
@@ -16,14 +17,9 @@ export function OverviewTab() {
   return (
     <div className={classes['columns']}>
       <div className={classes['main']}>
-        <Link
-          to="/nodes/$nodeId/console"
-          params={{ nodeId }}
-          className={classes['screen']}
-          aria-label={`Open the console of ${node.name}`}
-        >
+        <Link to="/nodes/$nodeId/console" params={{ nodeId }} className={classes['screen']}>
           <NodeScreen node={node} size="large" />
-          <span className={classes['open']}>{node.actions.console === null ? 'Open the console' : 'Last screen'}</span>
+          <span className={classes['open']}>{screenLabel(node)}</span>
         </Link>
         <section className={classes['events']}>
           <header>
@@ -38,4 +34,9 @@ export function OverviewTab() {
       <NodeFacts node={node} />
     </div>
   )
+}
+
+function screenLabel(node: NodeView): string {
+  if (node.actions.console === null) return 'Open the console'
+  return node.lastExit ? 'Last screen' : 'Console'
 }

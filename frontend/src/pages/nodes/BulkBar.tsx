@@ -19,7 +19,7 @@ export function BulkBar({ nodes, onClear }: { nodes: readonly NodeView[]; onClea
   const stoppable = nodes.filter((node) => node.actions.stop === null)
   const visible = nodes.filter((node) => node.actions.console === null).slice(0, 4)
   return (
-    <div className={classes['bar']} role="region" aria-label="Selected nodes">
+    <section className={classes['bar']} aria-label="Selected nodes">
       <span className={classes['count']}>{count(nodes.length, 'node')} selected</span>
       <ActionButton
         size="xs"
@@ -67,7 +67,7 @@ export function BulkBar({ nodes, onClear }: { nodes: readonly NodeView[]; onClea
           />
         )}
       </Suspense>
-    </div>
+    </section>
   )
 }
 

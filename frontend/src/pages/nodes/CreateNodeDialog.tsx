@@ -1,11 +1,12 @@
 import type { NodeView } from '@domain/node.js'
-import { Modal, Skeleton } from '@mantine/core'
+import { Skeleton } from '@mantine/core'
 import { useState } from 'react'
 import { useImages } from '../../api/images.js'
 import { ErrorNotice } from '../../components/ErrorNotice.js'
 import { CreateNodeForm } from './CreateNodeForm.js'
 import { NoNodes } from './NoNodes.js'
 import { NodeCreated } from './NodeCreated.js'
+import { Dialog } from '../../components/Dialog.js'
 
 interface Props {
   /** `yes`, or the id of the image to begin with. */
@@ -26,7 +27,7 @@ export function CreateNodeDialog({ begin, onClose }: Props) {
   const title = created ? `${created.node.name} is created` : 'New node'
   const empty = images.data?.images.length === 0
   return (
-    <Modal opened onClose={onClose} title={title} size={created || empty ? 'md' : 860} closeOnClickOutside={false}>
+    <Dialog onClose={onClose} title={title} width={created || empty ? 480 : 860} easyToClose={false}>
       {created && <NodeCreated created={created} onClose={onClose} />}
       {!created && images.isPending && <Skeleton height={320} />}
       {!created && images.isError && <ErrorNotice what="The images could not be read" error={images.error} />}
@@ -34,6 +35,6 @@ export function CreateNodeDialog({ begin, onClose }: Props) {
       {!created && images.data && !empty && (
         <CreateNodeForm images={images.data.images} begin={begin} onCreated={setCreated} onCancel={onClose} />
       )}
-    </Modal>
+    </Dialog>
   )
 }

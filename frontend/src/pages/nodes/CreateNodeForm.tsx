@@ -83,7 +83,6 @@ export function CreateNodeForm({ images, begin, onCreated, onCancel }: Props) {
           label="Name"
           description="Also the guest’s host name"
           value={name}
-          data-autofocus
           spellCheck={false}
           autoCapitalize="none"
           error={problems['name'] ?? (nameTaken ? create.error?.message : undefined)}

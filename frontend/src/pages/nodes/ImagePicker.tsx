@@ -1,5 +1,6 @@
 import type { ImageView } from '@domain/image.js'
 import { formatMemory, formatSize } from '../../util/size.js'
+import { useFocusOnMount } from '../../util/use-focus-on-mount.js'
 import classes from './ImagePicker.module.css'
 
 interface Props {
@@ -10,6 +11,7 @@ interface Props {
 
 /** Radio buttons that say what an image is, how big it is and how one gets in. */
 export function ImagePicker({ images, value, onChange }: Props) {
+  const chosen = useFocusOnMount<HTMLInputElement>()
   return (
     <fieldset className={classes['picker']}>
       <legend>Image</legend>
@@ -20,6 +22,7 @@ export function ImagePicker({ images, value, onChange }: Props) {
               type="radio"
               name="image"
               value={image.id}
+              ref={image.id === value ? chosen : null}
               checked={image.id === value}
               onChange={() => onChange(image.id)}
             />

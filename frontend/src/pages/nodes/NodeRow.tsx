@@ -33,6 +33,8 @@ export function NodeRow({ node, staff, selected, onSelect, row }: Props) {
       </td>
       <td>
         <NodeStatusMark status={node.status} />
+      </td>
+      <td data-column="stands">
         <Stands node={node} />
       </td>
       <td className={classes['screen']}>

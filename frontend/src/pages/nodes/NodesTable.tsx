@@ -48,6 +48,7 @@ export function NodesTable({ nodes, staff, selection, list, search, onChange }: 
               </th>
               {head('name', 'Name')}
               {head('status', 'Status')}
+              <th data-column="stands">Where it stands</th>
               <th className={classes['screen']}>Screen</th>
               {head('image', 'Image')}
               {staff && head('owner', 'Owner')}

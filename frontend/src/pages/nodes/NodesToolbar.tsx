@@ -1,9 +1,10 @@
 import type { NodeView } from '@domain/node.js'
-import { SegmentedControl, TextInput, Tooltip, UnstyledButton, VisuallyHidden } from '@mantine/core'
+import { SegmentedControl, Tooltip, UnstyledButton, VisuallyHidden } from '@mantine/core'
 import { IconLayoutGrid, IconList, IconSearch } from '@tabler/icons-react'
-import { type ReactNode, type RefObject, useEffect, useState } from 'react'
+import type { ReactNode, RefObject } from 'react'
 import { Mark } from '../../components/Mark.js'
 import type { Shape, Tone } from '../../components/node-status.js'
+import { SlowField } from '../../components/SlowField.js'
 import type { NODE_VIEWS, NodesSearch } from '../../search.js'
 import { readList } from '../../util/address.js'
 import { type Chip, CHIPS, countByChip } from '../../util/node-filter.js'
@@ -31,7 +32,7 @@ export function NodesToolbar({ nodes, search, view, staff, field, onChange }: Pr
   const toggle = (chip: Chip) =>
     onChange({ status: (chips.includes(chip) ? chips.filter((one) => one !== chip) : [...chips, chip]).join(',') })
   return (
-    <div className={classes['bar']} role="search">
+    <search className={classes['bar']}>
       <FilterField field={field} text={search.q ?? ''} onChange={(q) => onChange({ q })} />
       <div className={classes['chips']}>
         {CHIPS.filter((chip) => counts[chip] > 0 || chips.includes(chip)).map((chip) => (
@@ -61,11 +62,11 @@ export function NodesToolbar({ nodes, search, view, staff, field, onChange }: Pr
           { value: 'cards', label: <ViewLabel icon={<IconLayoutGrid size={15} />} name="Cards" /> },
         ]}
       />
-    </div>
+    </search>
   )
 }
 
-/** Types at once, writes into the address when one pauses. */
+/** Enter goes on to the first node found. */
 function FilterField({
   field,
   text,
@@ -75,28 +76,17 @@ function FilterField({
   text: string
   onChange: (q: string) => void
 }) {
-  const [typed, setTyped] = useState(text)
-  const [written, setWritten] = useState(text)
-  if (text !== written) {
-    setWritten(text) // the address changed under us: back, a link, Clear
-    setTyped(text)
-  }
-  useEffect(() => {
-    if (typed === text) return undefined
-    const timer = setTimeout(() => onChange(typed), 120)
-    return () => clearTimeout(timer)
-  }, [typed]) // eslint-disable-line react-hooks/exhaustive-deps -- only typing starts the pause
   return (
-    <TextInput
+    <SlowField
       ref={field}
       className={classes['filter'] ?? ''}
       type="search"
       aria-label="Filter nodes"
       placeholder="Filter by name, image, owner"
       leftSection={<IconSearch size={15} stroke={1.75} aria-hidden />}
-      rightSection={typed ? null : <kbd>/</kbd>}
-      value={typed}
-      onChange={(event) => setTyped(event.currentTarget.value)}
+      rightSection={text ? null : <kbd>/</kbd>}
+      value={text}
+      onChange={onChange}
       onKeyDown={(event) => {
         if (event.key === 'Escape') event.currentTarget.blur()
         if (event.key === 'Enter') document.querySelector<HTMLElement>('[data-row]')?.focus()

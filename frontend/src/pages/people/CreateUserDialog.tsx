@@ -1,5 +1,5 @@
 import { createUserSchema, type Role } from '@domain/user.js'
-import { Button, Modal, TextInput } from '@mantine/core'
+import { Button, TextInput } from '@mantine/core'
 import { type FormEvent, useState } from 'react'
 import { useCreateUser } from '../../api/users.js'
 import dialog from '../../components/Dialog.module.css'
@@ -8,6 +8,7 @@ import { SecretOnce } from '../../components/SecretOnce.js'
 import { problemsOf } from '../../util/validate.js'
 import classes from './People.module.css'
 import { RolePicker } from './RolePicker.js'
+import { Dialog } from '../../components/Dialog.js'
 
 /** A new account; its first password is generated, shown once, and changed at the first sign-in. */
 export function CreateUserDialog({ onClose }: { onClose: () => void }) {
@@ -33,7 +34,7 @@ export function CreateUserDialog({ onClose }: { onClose: () => void }) {
   if (create.data) {
     const { user, password } = create.data
     return (
-      <Modal opened onClose={onClose} title={`${user.login} can sign in`} closeOnClickOutside={false}>
+      <Dialog onClose={onClose} title={`${user.login} can sign in`} easyToClose={false}>
         <div className={dialog['body']}>
           {password && (
             <>
@@ -53,11 +54,11 @@ export function CreateUserDialog({ onClose }: { onClose: () => void }) {
             </Button>
           </div>
         </div>
-      </Modal>
+      </Dialog>
     )
   }
   return (
-    <Modal opened onClose={onClose} title="New account">
+    <Dialog onClose={onClose} title="New account">
       <form onSubmit={submit} className={classes['form']} noValidate>
         <TextInput
           label="Login"
@@ -89,6 +90,6 @@ export function CreateUserDialog({ onClose }: { onClose: () => void }) {
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

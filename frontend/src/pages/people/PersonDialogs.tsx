@@ -1,5 +1,5 @@
 import type { Role, User } from '@domain/user.js'
-import { Button, Modal } from '@mantine/core'
+import { Button } from '@mantine/core'
 import { useState } from 'react'
 import { useResetPassword, useUpdateUser } from '../../api/users.js'
 import { ConfirmDialog } from '../../components/ConfirmDialog.js'
@@ -7,6 +7,7 @@ import dialogClasses from '../../components/Dialog.module.css'
 import { SecretOnce } from '../../components/SecretOnce.js'
 import { toastDone } from '../../components/toast.js'
 import { RolePicker } from './RolePicker.js'
+import { Dialog } from '../../components/Dialog.js'
 
 export interface PersonDialog {
   kind: 'role' | 'password' | 'disabled'
@@ -21,7 +22,7 @@ export function PersonDialogs({ dialog, onClose }: { dialog: PersonDialog; onClo
       return <RoleDialog {...props} />
     case 'password':
       return <ResetPasswordDialog {...props} />
-    case 'disabled':
+    default: // disabled
       return <DisableDialog {...props} />
   }
 }
@@ -98,7 +99,7 @@ function ResetPasswordDialog({ user, onClose }: Props) {
   const reset = useResetPassword()
   if (reset.data) {
     return (
-      <Modal opened onClose={onClose} title={`New password of ${user.login}`} closeOnClickOutside={false}>
+      <Dialog onClose={onClose} title={`New password of ${user.login}`} easyToClose={false}>
         <div className={dialogClasses['body']}>
           <p>Give it to {user.login}; it is shown this once. It must be changed at the first sign-in.</p>
           <SecretOnce label="Password" secret={reset.data.password} />
@@ -108,7 +109,7 @@ function ResetPasswordDialog({ user, onClose }: Props) {
             </Button>
           </div>
         </div>
-      </Modal>
+      </Dialog>
     )
   }
   return (

@@ -39,41 +39,47 @@ export function PersonRow({ user, manages, onDialog }: Props) {
       </td>
       {manages && (
         <td className={table['end']}>
-          <Menu>
-            <Menu.Target>
-              <ActionIcon variant="subtle" color="gray" size={28} aria-label={`Actions for ${user.login}`}>
-                <IconDots size={16} aria-hidden />
-              </ActionIcon>
-            </Menu.Target>
-            <Menu.Dropdown>
-              <MenuAction
-                icon={IconUserCog}
-                reason={self ? 'You can’t change your own role; another administrator can.' : null}
-                onClick={() => onDialog({ kind: 'role', user })}
-              >
-                Change role…
-              </MenuAction>
-              <MenuAction
-                icon={IconKey}
-                reason={self ? 'Change your own password under My account.' : null}
-                onClick={() => onDialog({ kind: 'password', user })}
-              >
-                Reset password…
-              </MenuAction>
-              <Menu.Divider />
-              <MenuAction
-                icon={user.disabled ? IconUserCheck : IconUserOff}
-                danger={!user.disabled}
-                reason={self ? 'You can’t disable yourself.' : null}
-                onClick={() => onDialog({ kind: 'disabled', user })}
-              >
-                {user.disabled ? 'Enable…' : 'Disable…'}
-              </MenuAction>
-            </Menu.Dropdown>
-          </Menu>
+          <PersonMenu user={user} self={self} onDialog={onDialog} />
         </td>
       )}
     </tr>
+  )
+}
+
+function PersonMenu({ user, self, onDialog }: { user: User; self: boolean; onDialog: Props['onDialog'] }) {
+  return (
+    <Menu>
+      <Menu.Target>
+        <ActionIcon variant="subtle" color="gray" size={28} aria-label={`Actions for ${user.login}`}>
+          <IconDots size={16} aria-hidden />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <MenuAction
+          icon={IconUserCog}
+          reason={self ? 'You can’t change your own role; another administrator can.' : null}
+          onClick={() => onDialog({ kind: 'role', user })}
+        >
+          Change role…
+        </MenuAction>
+        <MenuAction
+          icon={IconKey}
+          reason={self ? 'Change your own password under My account.' : null}
+          onClick={() => onDialog({ kind: 'password', user })}
+        >
+          Reset password…
+        </MenuAction>
+        <Menu.Divider />
+        <MenuAction
+          icon={user.disabled ? IconUserCheck : IconUserOff}
+          danger={!user.disabled}
+          reason={self ? 'You can’t disable yourself.' : null}
+          onClick={() => onDialog({ kind: 'disabled', user })}
+        >
+          {user.disabled ? 'Enable…' : 'Disable…'}
+        </MenuAction>
+      </Menu.Dropdown>
+    </Menu>
   )
 }
 
