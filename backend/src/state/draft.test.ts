@@ -101,6 +101,16 @@ describe('produce', () => {
     expect(base).toEqual(before)
   })
 
+  it('has the other methods of a list', () => {
+    produce(tree(), (d) => {
+      expect(Object.prototype.toString.call(d.items)).toBe('[object Array]')
+      expect(d.items[0]!.tags.toString()).toBe('a')
+      expect(d.items.map((i) => i.id).join()).toBe('0,1,2,3')
+      expect(d.items.constructor).toBe(Array)
+      expect('length' in d.items && Object.keys(d.items)).toEqual(['0', '1', '2', '3'])
+    })
+  })
+
   it('shares every part that did not change', () => {
     const base = tree()
     const next = both(base, (d) => void (d.items.find((i) => i.id === 2)!.name = 'x'))

@@ -14,6 +14,8 @@ interface Draft {
   parent: Draft | undefined
   /** A shallow copy, made at the first visit of a child or the first change; holds drafts of visited children. */
   copy: Record<PropertyKey, unknown> | undefined
+  /** Where `copy` may hold what is not final yet. */
+  touched: Set<PropertyKey>
   changed: boolean
   proxy: object
   /** `copy` once everything in it is final. */
@@ -59,7 +61,8 @@ export function freezeLists<S extends object>(tree: S): S {
 }
 
 function draftOf(base: object, parent: Draft | undefined, change: Draft['change']): Draft {
-  const draft: Draft = { base, parent, copy: undefined, changed: false, proxy: base, final: undefined, change }
+  const touched = new Set<PropertyKey>()
+  const draft: Draft = { base, parent, copy: undefined, touched, changed: false, proxy: base, final: undefined, change }
   // The target only says whether this is an array: a frozen target would force the proxy to answer with its values.
   draft.proxy = new Proxy(Array.isArray(base) ? [] : {}, handlerOf(draft))
   DRAFTS.set(draft.proxy, draft)
@@ -83,13 +86,14 @@ function childOf(draft: Draft, key: PropertyKey): unknown {
   if (typeof value !== 'object' || value === null || !FINAL.has(value)) return value
   const child = draftOf(value, draft, draft.change).proxy
   copyOf(draft)[key] = child
+  draft.touched.add(key)
   return child
 }
 
 function handlerOf(draft: Draft): ProxyHandler<object> {
   return {
     get(_target, key) {
-      const searches = Array.isArray(draft.base) && typeof key === 'string' ? SEARCHES[key] : undefined
+      const searches = Array.isArray(draft.base) && typeof key === 'string' ? SEARCHES.get(key) : undefined
       if (searches) return searches(draft)
       return Object.hasOwn(latest(draft), key) ? childOf(draft, key) : Reflect.get(latest(draft), key)
     },
@@ -97,6 +101,7 @@ function handlerOf(draft: Draft): ProxyHandler<object> {
       if (Object.hasOwn(latest(draft), key) && Object.is(latest(draft)[key], value)) return true
       markChanged(draft)
       copyOf(draft)[key] = value
+      draft.touched.add(key)
       return true
     },
     deleteProperty(_target, key) {
@@ -125,17 +130,23 @@ type Predicate = (value: unknown, index: number, array: unknown) => unknown
  * Searching shows the predicate the frozen elements and makes drafts of what is found only; a draft for each of 1,000
  * nodes would cost more than the write to the disk.
  */
-const SEARCHES: Record<string, (draft: Draft) => unknown> = {
-  find: (draft) => (predicate: Predicate) => {
-    const index = indexIn(draft, predicate)
-    return index < 0 ? undefined : childOf(draft, index)
-  },
-  findIndex: (draft) => (predicate: Predicate) => indexIn(draft, predicate),
-  some: (draft) => (predicate: Predicate) => indexIn(draft, predicate) >= 0,
-  every: (draft) => (predicate: Predicate) => indexIn(draft, (...args) => !predicate(...args)) < 0,
-  filter: (draft) => (predicate: Predicate) =>
-    elements(draft).flatMap((value, index) => (predicate(value, index, draft.proxy) ? [childOf(draft, index)] : [])),
-}
+const SEARCHES = new Map<string, (draft: Draft) => unknown>([
+  [
+    'find',
+    (draft) => (predicate: Predicate) => {
+      const index = indexIn(draft, predicate)
+      return index < 0 ? undefined : childOf(draft, index)
+    },
+  ],
+  ['findIndex', (draft) => (predicate: Predicate) => indexIn(draft, predicate)],
+  ['some', (draft) => (predicate: Predicate) => indexIn(draft, predicate) >= 0],
+  ['every', (draft) => (predicate: Predicate) => indexIn(draft, (...args) => !predicate(...args)) < 0],
+  [
+    'filter',
+    (draft) => (predicate: Predicate) =>
+      elements(draft).flatMap((value, index) => (predicate(value, index, draft.proxy) ? [childOf(draft, index)] : [])),
+  ],
+])
 
 const elements = (draft: Draft) => latest(draft) as unknown as unknown[] // called for arrays only
 
@@ -156,15 +167,15 @@ function finalOf(value: unknown): unknown {
   return draft.final
 }
 
-/** In place: the copy is ours. An element that stands where it stood is final already; looking each up would be slow. */
+/** In place: the copy is ours, and what was not touched is final. Looking at each of 1,000 elements would be slow. */
 function finishList(list: unknown[], draft: Draft): unknown[] {
-  const before = draft.base as unknown[] // a list's draft has a list as its base
-  for (let index = 0; index < list.length; index += 1) {
-    const item = list[index]
-    if (index >= before.length || item !== before[index]) list[index] = finalOf(item)
+  for (const key of draft.touched) {
+    const index = Number(key) // symbols never get here: a list of JSON values has none
+    if (index < list.length) list[index] = finalOf(list[index])
   }
   FINAL.add(list)
-  return draft.parent?.parent === undefined ? list : (Object.freeze(list) as unknown[]) // `freezeLists` has the others
+  if (draft.parent?.parent !== undefined) Object.freeze(list) // `freezeLists` has those directly under the root
+  return list
 }
 
 function finalCopy(value: object): object {

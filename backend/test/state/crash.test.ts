@@ -7,7 +7,7 @@ import { layoutOf, type Layout } from '../../src/domain/layout.js'
 import { openStore } from '../../src/state/store.js'
 import { createLog } from '../../src/system/log.js'
 import { nodeRecord } from './fixtures/records.js'
-import { startStoreProcess } from './fixtures/processes.js'
+import { endStoreProcesses, startStoreProcess } from './fixtures/processes.js'
 
 const log = createLog('silent')
 const exitOf = (code: ErrorCode): number => ERROR_CODES[code].exit
@@ -18,7 +18,10 @@ beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'crash-'))
   layout = layoutOf(dataDir)
 })
-afterEach(() => rm(dataDir, { recursive: true }))
+afterEach(async () => {
+  endStoreProcesses()
+  await rm(dataDir, { recursive: true })
+})
 
 /** Name, inode, times and content of everything in the folder. */
 async function everythingIn(folder: string) {
