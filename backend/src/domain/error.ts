@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   engine_failed: { status: 503, exit: 1 },
   engine_unknown: { status: 503, exit: 1 },
   download_failed: { status: 503, exit: 1 },
+  build_failed: { status: 503, exit: 1 },
   /** The command line got no answer from a backend; never sent over HTTP. */
   unreachable: { status: 503, exit: 1 },
   no_capacity: { status: 507, exit: 1 },
