@@ -1,7 +1,20 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
-import { chmod, chown, lchown, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import {
+  chmod,
+  chown,
+  lchown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { SandlabError } from '../domain/error.js'
 import { CommandError, runCommand } from './command.js'
 import { errnoOf, fsyncDirectory, storageFailure, writeFileDurably } from './durable-file.js'
@@ -108,9 +121,9 @@ export async function initialiseCluster(
   options: { password: string; sync: boolean },
 ): Promise<void> {
   const { dataDir, socketDir, identity } = places
-  const staging = `${dataDir}.new`
-  await rm(staging, { recursive: true, force: true })
-  await mkdir(staging, { mode: 0o700 })
+  await removeHalfMade(dataDir)
+  // A name of its own: an initdb that outlived its backend may still write into the one before.
+  const staging = await mkdtemp(`${dataDir}.new.`)
   const secretFile = join(socketDir, 'initial-password') // the server's user must read it, so it can't lie in state/
   try {
     if (identity) await chown(staging, identity.uid, identity.gid)
@@ -120,12 +133,19 @@ export async function initialiseCluster(
     await runInitdb({ ...places, dataDir: staging }, binaries, options.sync)
     await writeFile(join(staging, 'postgresql.conf'), CONFIGURATION)
     await rename(staging, dataDir)
-    await fsyncDirectory(join(dataDir, '..'))
+    await fsyncDirectory(dirname(dataDir))
   } catch (error) {
     await rm(staging, { recursive: true, force: true })
     throw initialisationFailure(error)
   } finally {
     await rm(secretFile, { force: true })
+  }
+}
+
+async function removeHalfMade(dataDir: string): Promise<void> {
+  const names = await readdir(dirname(dataDir))
+  for (const name of names.filter((one) => one.startsWith(`${basename(dataDir)}.new.`))) {
+    await rm(join(dirname(dataDir), name), { recursive: true, force: true, maxRetries: 3 })
   }
 }
 
@@ -185,7 +205,7 @@ export async function setSuperuserPassword(
 
 /** After a restore, or when the backend's user changed: the server refuses a folder that is not its user's. */
 export async function takeOwnership({ dataDir, identity }: ClusterPlaces): Promise<void> {
-  const owner = await lstat(dataDir)
+  const owner = await stat(dataDir)
   const wanted = identity ?? { uid: process.getuid?.() ?? owner.uid, gid: process.getgid?.() ?? owner.gid }
   if (owner.uid === wanted.uid) return
   if (process.getuid?.() !== 0) {
@@ -196,5 +216,5 @@ export async function takeOwnership({ dataDir, identity }: ClusterPlaces): Promi
   for (const entry of await readdir(dataDir, { recursive: true })) {
     await lchown(join(dataDir, entry), wanted.uid, wanted.gid)
   }
-  await lchown(dataDir, wanted.uid, wanted.gid)
+  await chown(dataDir, wanted.uid, wanted.gid) // last: until then the next start tries again
 }

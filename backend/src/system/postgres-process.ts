@@ -29,7 +29,7 @@ export interface Launch {
 const WATCH_INTERVAL_MS = 250
 
 /** What no configuration file may change. Its hash is the server's `cluster_name`: another hash, another server. */
-function commandLine({ binaries, settings }: Launch): string[] {
+function commandLine({ binaries, places, settings }: Launch): string[] {
   const forced = {
     listen_addresses: '',
     unix_socket_directories: SOCKET_FD_PATH,
@@ -40,7 +40,7 @@ function commandLine({ binaries, settings }: Launch): string[] {
     ...settings,
   }
   const hash = createHash('sha256')
-    .update(JSON.stringify([binaries, forced]))
+    .update(JSON.stringify([binaries, forced, places.identity ?? null]))
     .digest('hex')
   const all = { ...forced, cluster_name: `sandlabx-${hash.slice(0, 16)}` }
   return ['-D', DATA_FD_PATH, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])]

@@ -23,8 +23,12 @@ const PAUSES_MS = [0, 200, 500, 1000, 2000, 5000, 10_000, 30_000]
 /** A server that ran this long was well: the next pause is short again. */
 const HELD_MS = 60_000
 const TIDY_INTERVAL_MS = 60_000
+/** A restart is worth a warning this long. */
+const NOTEWORTHY_MS = 3_600_000
 
-type Condition = { running: true; pid: number; restarts: number } | { running: false; reason: string; hint: string }
+type Condition =
+  | { running: true; pid: number; restarts: number; since: number }
+  | { running: false; reason: string; hint: string }
 
 /** Keeps one server running until `stop`. Resolves after the first attempt, however it went. */
 export async function supervise(tasks: SupervisorTasks): Promise<Supervisor> {
@@ -34,7 +38,7 @@ export async function supervise(tasks: SupervisorTasks): Promise<Supervisor> {
 
   async function runOnce(restarts: number): Promise<void> {
     const postmaster = await tasks.start(stopping.signal)
-    condition = { running: true, pid: postmaster.pid, restarts }
+    condition = { running: true, pid: postmaster.pid, restarts, since: performance.now() }
     firstAttempt.abort()
     const how = await Promise.race([postmaster.exited, aborted(stopping.signal)])
     if (how === undefined) {
@@ -93,7 +97,8 @@ function healthOf(condition: Condition, version: string): HealthCheck {
   if (!condition.running) return { ...about, state: 'failed', message: condition.reason, hint: condition.hint }
   const restarted = condition.restarts === 0 ? '' : `; started again ${condition.restarts} time(s) since SandLabX began`
   const message = `Version ${version}, process ${condition.pid}${restarted}.`
-  if (condition.restarts === 0) return { ...about, state: 'ok', message, hint: null }
+  const quiet = condition.restarts === 0 || performance.now() - condition.since > NOTEWORTHY_MS
+  if (quiet) return { ...about, state: 'ok', message, hint: null }
   return { ...about, state: 'warning', message, hint: 'It ended unexpectedly: see state/postgres.log.' }
 }
 

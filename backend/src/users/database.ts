@@ -26,7 +26,7 @@ export interface Database {
 /** A lab asks little of its database; one that hangs must not hold a request for long. */
 const LIMITS: PoolConfig = {
   max: 8,
-  connectionTimeoutMillis: 3000,
+  connectionTimeoutMillis: 5000, // also the wait for one of the eight
   idleTimeoutMillis: 60_000,
   keepAlive: true,
   statement_timeout: 8000,

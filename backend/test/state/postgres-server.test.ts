@@ -313,25 +313,41 @@ describe('a PostgreSQL that a killed backend left behind', () => {
   })
   afterAll(() => compiled.remove())
 
-  /** A real process that starts the server and prints the server's pid. */
-  async function backendWithServer(layout: Layout): Promise<ChildProcess> {
+  /** A real process that starts the server and then says so. */
+  function spawnBackend(layout: Layout): ChildProcess {
+    const options = JSON.stringify({ layout, settings: FAST, identity })
     const script = `
       import { startPostgres } from ${JSON.stringify(compiled.path('system/postgres.js'))}
       import { createLog } from ${JSON.stringify(compiled.path('system/log.js'))}
-      await startPostgres(${JSON.stringify({ layout, settings: FAST, identity }).slice(
-        0,
-        -1,
-      )}, log: createLog('silent') })
+      await startPostgres({ ...${options}, log: createLog('silent') })
       console.log('ready')
       setInterval(() => undefined, 1000)`
-    const backend = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    return spawn(process.execPath, ['--input-type=module', '--eval', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { PATH: process.env['PATH'] },
     })
+  }
+
+  async function backendWithServer(layout: Layout): Promise<ChildProcess> {
+    const backend = spawnBackend(layout)
     if (!backend.stdout) throw new Error('no pipe')
     await once(backend.stdout, 'data')
     return backend
   }
+
+  it('half made, with its initdb still at work, does not disturb the next start', async () => {
+    const layout = await newLayout()
+    const backend = spawnBackend(layout)
+    const halfMade = await until('initdb is at work', async () => {
+      const names = await readdir(layout.state).catch(() => [])
+      const name = names.find((one) => one.startsWith('postgres.new.'))
+      return name !== undefined && (await readdir(join(layout.state, name))).includes('base') && name
+    })
+    backend.kill('SIGKILL')
+    await once(backend, 'exit')
+    expect(await answers((await start(layout)).connection)).toBe(true)
+    expect(await readdir(layout.state)).not.toContain(halfMade)
+  })
 
   it('is adopted: the same process, at once, and stopped by its new owner', async () => {
     const layout = await newLayout()

@@ -63,10 +63,13 @@ describe('the first administrator', () => {
   })
 
   it('is one, when two backends start at once on one empty database', async () => {
-    const made = await Promise.all(Array.from({ length: 5 }, () => accounts.ensureFirstAdministrator()))
-    expect(made.filter(Boolean)).toHaveLength(1)
-    expect(await accounts.list()).toHaveLength(1)
-    expect(JSON.parse(await readFile(firstLoginFile(server.layout), 'utf8'))).toEqual(made.find(Boolean))
+    for (let round = 0; round < 20; round += 1) {
+      const made = await Promise.all(Array.from({ length: 4 }, () => accounts.ensureFirstAdministrator()))
+      expect(made.filter(Boolean)).toHaveLength(1)
+      expect(await accounts.list()).toHaveLength(1)
+      expect(JSON.parse(await readFile(firstLoginFile(server.layout), 'utf8'))).toEqual(made.find(Boolean))
+      await database.sql.deleteFrom('users').execute()
+    }
   })
 
   it('is not made when its password can not be kept, and is made later', async () => {
