@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { healthReportSchema, overallState, worstFirst, type HealthCheck, type HealthReport } from '../domain/health.js'
 import { SandlabError } from '../domain/error.js'
 import type { Io } from './io.js'
-import { localLayout } from './local-backend.js'
+import { backendLogFile, localLayout } from './local-backend.js'
 import { runLocalChecks } from './local-checks.js'
 import { noOptions, verb, type Run } from './run.js'
 import { paint, printable } from './text.js'
@@ -29,7 +29,17 @@ export class ProblemsFound extends Error {
 
 async function askBackend(run: Run): Promise<HealthReport> {
   const client = await run.client()
-  return client.get('/api/health', healthReportSchema)
+  const report = await client.get('/api/health', healthReportSchema)
+  if (report.checks || client.target.from !== 'local') return report
+  // It does not know us, so its database is down: what can be seen from here is better than nothing.
+  const backend: HealthCheck = {
+    id: 'backend',
+    title: 'Backend',
+    state: report.state,
+    message: 'It runs, but does not know its administrators; so its database may be down.',
+    hint: `See ${backendLogFile(localLayout(run.io, run.dataDir))}.`,
+  }
+  return { ...report, checks: [backend, ...(await runLocalChecks(run.io, localLayout(run.io, run.dataDir)))] }
 }
 
 /** Without a backend that answers, what can be seen from here. */

@@ -35,7 +35,8 @@ async function down(run: Run, options: { now: boolean }): Promise<void> {
     return
   }
   const client = createClient(await localTarget(io, run.dataDir))
-  const stopped = await stopNodes(run, client, options.now)
+  const nodes = await nodesToStop(client, layout)
+  const stopped = await stopNodes(run, client, nodes, options.now)
   await stopBackend(io, running.pid)
   run.output.done(`SandLabX is stopped; ${stopped.length} running nodes were shut down.`, {
     stopped: true,
@@ -73,13 +74,22 @@ async function someQemuRuns(layout: Layout): Promise<boolean> {
   return false
 }
 
-async function stopNodes(run: Run, client: Client, now: boolean): Promise<NodeView[]> {
-  const all = await client.get('/api/nodes', nodesAnswer).catch((error: unknown) => {
-    if (!(error instanceof SandlabError) || error.code !== 'safe_mode') throw error
-    run.io.stderr.write('Safe mode: nodes that run are left alone.\n')
-    return { nodes: [] }
-  })
-  const waiting = all.nodes.filter((node) => nodeAllows('stop', node.status))
+/** A backend that can't name its nodes may still be stopped, as long as none runs; else they would be left behind. */
+async function nodesToStop(client: Client, layout: Layout): Promise<NodeView[]> {
+  try {
+    const { nodes } = await client.get('/api/nodes', nodesAnswer)
+    return nodes.filter((node) => nodeAllows('stop', node.status))
+  } catch (error) {
+    if (!(error instanceof SandlabError)) throw error
+    if (!(await someQemuRuns(layout))) return []
+    throw new SandlabError(error.code, `The nodes that run can't be shut down: ${error.message}`, {
+      hint: 'See "sandlabx doctor"; SandLabX was left as it is.',
+      cause: error,
+    })
+  }
+}
+
+async function stopNodes(run: Run, client: Client, waiting: NodeView[], now: boolean): Promise<NodeView[]> {
   const stopped: NodeView[] = []
   const failed: string[] = []
   const queue = [...waiting]

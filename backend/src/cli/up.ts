@@ -2,9 +2,10 @@ import { box } from '@clack/prompts'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { SandlabError } from '../domain/error.js'
+import { healthReportSchema } from '../domain/health.js'
 import type { Layout } from '../domain/layout.js'
 import { startBackend, STOP_TIMEOUT_MS, type BackendChild, type Ending } from './backend-process.js'
-import { createClient } from './client.js'
+import { createClient, type Client } from './client.js'
 import { localTarget } from './credentials.js'
 import { followLog } from './follow-log.js'
 import type { Io } from './io.js'
@@ -19,6 +20,7 @@ import { port } from './option-values.js'
 import { startProgress } from './progress.js'
 import { verb, type Run } from './run.js'
 import { beginBuild, buildStarter, wantedStarters } from './starter-images.js'
+import { oneLine } from './text.js'
 
 /** up: starts the backend of this machine, makes a first image, says where to go, and stays until Ctrl-C. */
 export function addUpCommand(program: Command, io: Io): void {
@@ -127,6 +129,7 @@ async function welcome(run: Run, layout: Layout, backend: BackendChild, options:
   const [first, ...others] = starters
   if (first !== undefined) await buildStarter(io, client, first)
   await announce(run, layout, backend)
+  await warnOfFailures(run, client)
   for (const recipe of others) {
     if (options.detach) {
       const { title } = await beginBuild(client, recipe)
@@ -157,6 +160,18 @@ async function announce(run: Run, layout: Layout, backend: RunningBackend): Prom
   } else {
     io.stdout.write(`SandLabX is ready\n${lines.join('\n')}\n`)
   }
+}
+
+/** What has failed though the backend is ready, such as its database: without it nobody can sign in. */
+async function warnOfFailures(run: Run, client: Client): Promise<void> {
+  const report = await client.get('/api/health', healthReportSchema).catch(() => undefined) // the log will tell
+  if (report?.state !== 'failed') return
+  for (const check of report.checks?.filter(({ state }) => state === 'failed') ?? []) {
+    run.io.stderr.write(
+      `${oneLine(`${check.title}: ${check.message}${check.hint === null ? '' : ` · ${check.hint}`}`)}\n`,
+    )
+  }
+  run.io.stderr.write('Something has failed; see "sandlabx doctor".\n')
 }
 
 /** SIGTERM once, then patience: it closes its database in order. Nodes are processes of their own and go on. */

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawn } from 'node-pty'
+import type { UserId } from '../../src/domain/ids.js'
 import { cli, type CliResult } from '../support/cli.js'
 import { compileSources, type CompiledSources } from '../support/compiled-backend.js'
 import { addTestImage, startTestLab, type Person, type TestLab } from '../support/lab.js'
@@ -36,10 +37,10 @@ function as(person: Person, ...argv: string[]): Promise<CliResult> {
   return cli(argv, { env: { SANDLABX_URL: lab.url, SANDLABX_TOKEN: person.token, XDG_CONFIG_HOME: folder } })
 }
 
-async function json(person: Person, ...argv: string[]): Promise<Record<string, never>> {
+async function json(person: Person, ...argv: string[]): Promise<Record<string, unknown>> {
   const result = await as(person, ...argv, '--json')
   expect(result).toMatchObject({ exitCode: 0 })
-  return JSON.parse(result.out) as Record<string, never>
+  return JSON.parse(result.out) as Record<string, unknown>
 }
 
 describe("a node's life", () => {
@@ -84,7 +85,7 @@ describe('people and records', () => {
       stdin: 'not this one\n',
     })
     expect(refused).toMatchObject({ exitCode: 1 })
-    await lab.backend.services.accounts.setPassword((user as { id: never }).id, 'a password of my own', {
+    await lab.backend.services.accounts.setPassword((user as { id: UserId }).id, 'a password of my own', {
       mustChange: false,
       keepCredentialId: null,
     })

@@ -205,6 +205,19 @@ describe('sandlabx down', () => {
     process.kill(pid, 'SIGTERM')
   })
 
+  it('stops a backend that knows nobody as long as no node runs, and leaves it as it is otherwise', async () => {
+    await cli(['up', '--detach'], options({ FAKE_BACKEND: 'no-database', FAKE_IMAGES: 'some' }))
+    expect(await cli(['down'], options())).toMatchObject({ exitCode: 0 })
+    await cli(['up', '--detach'], options({ FAKE_BACKEND: 'no-database' }))
+    const { pid } = await backend()
+    await pretendNodeRuns()
+    const refused = await cli(['down'], options())
+    expect(refused.exitCode).toBe(1)
+    expect(refused.err).toContain("The nodes that run can't be shut down: Who are you?")
+    expect(isAlive(pid)).toBe(true)
+    process.kill(pid, 'SIGTERM')
+  })
+
   it('has nothing to do when nothing runs, whatever a killed backend left behind', async () => {
     expect((await cli(['down'], options())).out).toBe('SandLabX is not running.\n')
     const bystander = spawn('sleep', ['60'])
@@ -220,12 +233,7 @@ describe('sandlabx down', () => {
   })
 
   it('starts a backend for nodes that Ctrl-C left running', async () => {
-    // A process that looks like a node's QEMU: only its command line counts here.
-    const qemu = spawn('bash', ['-c', 'exec -a qemu-system-x86_64 sleep 60'])
-    children.push(qemu)
-    await mkdir(join(dataDir, 'run/0123456789ab'), { recursive: true })
-    await writeFile(join(dataDir, 'run/0123456789ab/pid'), `${qemu.pid}\n`)
-    await until(async () => (await readFile(`/proc/${qemu.pid}/cmdline`, 'utf8')).includes('qemu'))
+    await pretendNodeRuns()
     const { exitCode, out } = await cli(['down'], options(withNodes))
     expect({ exitCode, out }).toEqual({ exitCode: 0, out: 'SandLabX is stopped; 3 running nodes were shut down.\n' })
   })
@@ -261,6 +269,16 @@ describe('sandlabx doctor', () => {
     expect(shown.out).toContain('✗ QEMU  QEMU is failed.\n  → Mend QEMU.\n! KVM')
   })
 
+  it('adds what can be seen from here when the backend does not know its own administrator', async () => {
+    const report = { live: true, ready: true, state: 'failed', version: '1' }
+    const run = await cli(['up', '--detach'], options({ FAKE_HEALTH: JSON.stringify(report) }))
+    expect(run.err).toContain('Something has failed; see "sandlabx doctor".')
+    const { exitCode, out } = await cli(['doctor'], options())
+    expect(exitCode).toBe(3)
+    expect(out).toContain('failed\tBackend\tIt runs, but does not know its administrators')
+    expect(out).toContain('ok\tNode.js\t')
+  })
+
   it('exits 0 with warnings only', async () => {
     const report = { live: true, ready: true, state: 'warning', version: '1', checks: [check('warning', 'KVM')] }
     await cli(['up', '--detach'], options({ FAKE_HEALTH: JSON.stringify(report) }))
@@ -282,6 +300,15 @@ describe('sandlabx doctor', () => {
     expect(out).toMatch(/^failed\tPrograms\tDebian packages are missing: .*qemu-system-x86/m)
   })
 })
+
+/** A process that looks like a node's QEMU; here only its command line counts. */
+async function pretendNodeRuns(): Promise<void> {
+  const qemu = spawn('bash', ['-c', 'exec -a qemu-system-x86_64 sleep 60'])
+  children.push(qemu)
+  await mkdir(join(dataDir, 'run/0123456789ab'), { recursive: true })
+  await writeFile(join(dataDir, 'run/0123456789ab/pid'), `${qemu.pid}\n`)
+  await until(async () => (await readFile(`/proc/${qemu.pid}/cmdline`, 'utf8')).includes('qemu'))
+}
 
 function isAlive(pid: number): boolean {
   try {

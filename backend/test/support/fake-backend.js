@@ -70,7 +70,10 @@ function answer(line, body) {
   }
   const asked = /^GET \/api\/operations\/(.+)$/.exec(line)
   if (asked) return [200, { operation: operation(asked[1], behaviour === 'no-mirror' ? 'failed' : 'succeeded') }]
-  if (line === 'GET /api/nodes') return [200, { nodes }]
+  if (line === 'GET /api/nodes') {
+    if (behaviour === 'no-database') return [401, { error: { code: 'not_signed_in', message: 'Who are you?' } }]
+    return [200, { nodes }]
+  }
   const stopped = /^POST \/api\/nodes\/(.+)\/stop$/.exec(line)
   if (stopped) {
     const node = nodes.find((one) => one.id === stopped[1])
