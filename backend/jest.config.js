@@ -22,8 +22,7 @@ export default {
       ...shared,
       displayName: 'behaviour',
       testMatch: ['<rootDir>/test/{api,console,state,support}/**/*.test.ts'],
-      testTimeout: 30_000,
     },
-    { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/test/{qemu,e2e}/**/*.test.ts'], testTimeout: 300_000 },
+    { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/test/{qemu,e2e}/**/*.test.ts'] },
   ],
 }

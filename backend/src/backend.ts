@@ -19,9 +19,8 @@ import { createNodes } from './nodes/nodes.js'
 import { rebuildFromSidecars } from './state/rebuild.js'
 import { openStore } from './state/store.js'
 import { sweepOverlayStaging } from './storage/overlays.js'
-import { workerIdentity } from './system/identity.js'
 import { createLog } from './system/log.js'
-import { startPostgres } from './system/postgres.js'
+import { postgresIdentity, startPostgres } from './system/postgres.js'
 import { createNodeLocks } from './transactions/node-lock.js'
 import { createOperations } from './transactions/operations.js'
 import { createAccounts } from './users/accounts.js'
@@ -132,7 +131,8 @@ async function makeServices(
 ): Promise<Services> {
   const { config } = options
   const bus = createBus()
-  const database = await connectDatabase(config, log, closing)
+  const parts = await connectDatabase(config, log, closing)
+  const { database } = parts
   const accounts = createAccounts(database, { layout: config.layout })
   const sessions = createSessions(database)
   closing.push(async () => sessions.close())
@@ -152,6 +152,7 @@ async function makeServices(
     sessions,
     tokens,
     audit,
+    postgresHealth: parts.postgresHealth,
     signInLimiter: createSignInLimiter(),
     directory,
     lab: undefined,
@@ -199,13 +200,13 @@ async function connectDatabase(config: Config, log: Services['log'], closing: ((
   if (config.databaseUrl !== undefined) {
     const database = openDatabase({ connectionString: config.databaseUrl }, log)
     closing.push(() => database.close())
-    return database
+    return { database, postgresHealth: undefined }
   }
-  const postgres = await startPostgres({ layout: config.layout, log, identity: workerIdentity() })
+  const postgres = await startPostgres({ layout: config.layout, log, identity: postgresIdentity() })
   closing.push(() => postgres.stop())
   const database = openDatabase(postgres.connection, log)
   closing.push(() => database.close())
-  return database
+  return { database, postgresHealth: () => postgres.health() }
 }
 
 /** Readable by whoever owns the state folder, and by nobody else. */

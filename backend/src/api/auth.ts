@@ -13,9 +13,13 @@ export const cookieName = (secure: boolean) => (secure ? '__Host-sandlabx_sessio
 export async function subjectOf(services: Services, request: IncomingMessage): Promise<Subject | null> {
   const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
   if (bearer !== undefined) return (await localSubject(services, bearer)) ?? services.tokens.resolve(bearer)
-  const cookies = parseCookies(request.headers.cookie)
-  const value = cookies.get(cookieName(true)) ?? cookies.get(cookieName(false))
+  const value = sessionCookieOf(request)
   return value === undefined ? null : services.sessions.resolveCookie(value)
+}
+
+export function sessionCookieOf(request: IncomingMessage): string | undefined {
+  const cookies = parseCookies(request.headers.cookie)
+  return cookies.get(cookieName(true)) ?? cookies.get(cookieName(false))
 }
 
 /** `state/local-token` makes whoever can read the state folder an administrator: they own everything in it anyway. */

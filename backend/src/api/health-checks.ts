@@ -52,10 +52,17 @@ function checkState(services: Services): Finding {
 }
 
 async function checkDatabase(services: Services): Promise<Finding> {
+  const { spooled, lost } = services.audit.waiting()
+  const waiting =
+    spooled + lost === 0 ? '' : ` ${spooled} audit entries wait for it, ${lost} were lost for want of room.`
+  const own = services.postgresHealth?.()
+  if (own && own.state !== 'ok') return { state: own.state, message: own.message + waiting, hint: own.hint }
   const version = await services.database.ping().catch(() => null)
-  if (version !== null) return ok(`PostgreSQL ${version} answers.`)
+  if (version !== null && waiting === '') return ok(`PostgreSQL ${version} answers.`)
+  if (version !== null)
+    return warning(`PostgreSQL ${version} answers.${waiting}`, 'Entries that wait are written within seconds.')
   return failed(
-    'The database does not answer: nobody can sign in, changes wait in the audit spool. Running nodes go on.',
+    `The database does not answer: nobody can sign in. Running nodes go on.${waiting}`,
     services.config.databaseUrl === undefined
       ? 'See `state/postgres.log`.'
       : 'Start the server that DATABASE_URL names.',

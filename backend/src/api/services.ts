@@ -39,6 +39,8 @@ export interface Services {
   sessions: Sessions
   tokens: Tokens
   audit: Audit
+  /** Of the PostgreSQL that we run ourselves; undefined with an external one. */
+  postgresHealth: (() => HealthCheck) | undefined
   signInLimiter: SignInLimiter
   directory: Directory
   /** Undefined until ready; in safe mode for good, with the reason. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { SandlabError } from '../../domain/error.js'
 import { passwordSchema, userSchema } from '../../domain/user.js'
-import { cookieName, isSecure } from '../auth.js'
+import { cookieName, isSecure, sessionCookieOf } from '../auth.js'
 import { addressOf } from '../address.js'
 import { route } from '../route.js'
 
@@ -38,6 +38,7 @@ export const sessionRoutes = [
           login: body.login,
           password: body.password,
           address,
+          replaces: sessionCookieOf(request), // a session of before the sign-in must not live on
           userAgent: (request.headers['user-agent'] ?? '').slice(0, 300),
         }),
       )
