@@ -1,10 +1,13 @@
-import { describe, expect, it } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isSandlabError } from '../domain/error.js'
 import { childEnvironment } from './command-environment.js'
 import { CommandError, runCommand } from './command.js'
+
+// Real processes on a machine that may be busy.
+jest.setTimeout(30_000)
 
 async function failureOf(work: Promise<unknown>): Promise<unknown> {
   try {

@@ -37,7 +37,8 @@ export function newOperation(about: OperationStart, at: string): Operation {
 
 /** Running ones are kept however old they are. */
 export function newest(operations: Operation[]): Operation[] {
-  let spare = Math.max(0, operations.length - KEPT)
+  if (operations.length <= KEPT) return operations
+  let spare = operations.length - KEPT
   return operations.filter((operation) => {
     const drop = spare > 0 && operation.state !== 'running'
     if (drop) spare -= 1

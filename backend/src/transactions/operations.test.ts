@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,9 @@ const about = {
   target: { type: 'image', id: 'tiny' },
   cancellable: true,
 } as const
+
+// Real files and processes on a machine that may be busy.
+jest.setTimeout(30_000)
 
 let dataDir: string
 let store: Store

@@ -62,7 +62,10 @@ export function createOperations(deps: { store: Store; bus: Bus; log: Logger; no
     throttle.now(operation.id)
     const saved = store
       .change((draft) => {
-        draft.operations = newest([...draft.operations.filter((one) => one.id !== operation.id), operation])
+        const index = draft.operations.findIndex((one) => one.id === operation.id)
+        if (index >= 0) draft.operations[index] = operation
+        else draft.operations.push(operation)
+        draft.operations = newest(draft.operations)
       })
       .catch((error: unknown) => log.warn({ err: error, operationId: operation.id }, 'the operation was not saved'))
       .finally(() => saving.delete(saved))

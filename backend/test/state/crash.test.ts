@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,9 @@ import { endStoreProcesses, startStoreProcess } from './fixtures/processes.js'
 
 const log = createLog('silent')
 const exitOf = (code: ErrorCode): number => ERROR_CODES[code].exit
+
+// Real files and processes on a machine that may be busy.
+jest.setTimeout(30_000)
 
 let dataDir: string
 let layout: Layout

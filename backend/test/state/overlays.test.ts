@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import {
   appendFile,
   chmod,
@@ -35,6 +35,9 @@ import { imageRecord, nodeRecord } from './fixtures/records.js'
 
 const MIB = 1024 ** 2
 const GIB = 1024 ** 3
+
+// Real files and processes on a machine that may be busy.
+jest.setTimeout(30_000)
 
 let layout: Layout
 let image: Image

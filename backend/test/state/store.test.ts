@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -16,6 +16,9 @@ import { createLog } from '../../src/system/log.js'
 import { imageRecord, nodeRecord, operationRecord } from './fixtures/records.js'
 
 const log = createLog('silent')
+// Real files and processes on a machine that may be busy.
+jest.setTimeout(30_000)
+
 let layout: Layout
 let opened: OpenedStore[]
 
