@@ -40,6 +40,7 @@ export async function convertToBase(conversion: Conversion): Promise<void> {
       timeoutMs: cpuSeconds * 4 * 1000, // waiting for a busy disk is no processor time
       signal,
       identity,
+      env: { MALLOC_ARENA_MAX: '2' }, // else each thread reserves 64 MiB of the address space
       limits: { cpuSeconds, memoryBytes: limits.converterMemoryBytes, fileBytes: maxConvertedBytes(checked.fileBytes) },
       onLine: (line) => {
         const percent = /\((\d+(?:\.\d+)?)\/100%\)/.exec(line)?.[1]

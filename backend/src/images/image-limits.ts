@@ -8,7 +8,7 @@ export interface ImageLimits {
   maxVirtualBytes: number
   /** Largest kernel or initial RAM disk of an image with direct boot. */
   maxBootFileBytes: number
-  /** Address space of `qemu-img`. */
+  /** Address space of `qemu-img`; at 1 GiB one conversion in a hundred found no room for its threads' stacks. */
   converterMemoryBytes: number
   /** Processor seconds of `qemu-img`: these, and `cpuSecondsPerGib` for each GiB of the file. */
   cpuSeconds: number
@@ -19,7 +19,7 @@ export const DEFAULT_LIMITS: ImageLimits = {
   maxFileBytes: 256 * GIB,
   maxVirtualBytes: 1024 * GIB,
   maxBootFileBytes: 512 * MIB,
-  converterMemoryBytes: GIB,
+  converterMemoryBytes: 2 * GIB,
   cpuSeconds: 120,
   cpuSecondsPerGib: 240,
 }

@@ -51,23 +51,30 @@ const claimed = new Set<string>()
  * behind, and `source` is as described there.
  */
 export async function importImage(request: ImportRequest): Promise<Image> {
-  const { layout, store, op, log, source } = request
+  const { layout, store, op } = request
   const id = parseAbout(request.about)
   refuseTaken(store, id)
   const release = claim(layout, id)
-  const folder = await newStagingFolder(layout, op.id)
   try {
-    const image = await transaction((undo) => makeImage(request, id, folder, undo))
+    return await importIntoFolder(request, id, await newStagingFolder(layout, op.id))
+  } finally {
+    release()
+  }
+}
+
+async function importIntoFolder(request: ImportRequest, id: ImageId, folder: string): Promise<Image> {
+  const { source, log } = request
+  try {
+    const image = await transaction((undo) => makeImage(request, id, folder, undo), { log })
     request.bus?.publish('images', image.id, image)
     log.info({ imageId: image.id, sha256: image.fingerprint.sha256 }, 'base image published')
-    if (source.consume) await discardSource(request)
+    if (source.consume) await removeQuietly(source.path, log)
     return image
   } catch (error) {
-    if (source.consume && isSandlabError(error, 'image_refused')) await discardSource(request)
+    if (source.consume && isSandlabError(error, 'image_refused')) await removeQuietly(source.path, log)
     throw error
   } finally {
-    await rm(folder, { recursive: true, force: true })
-    release()
+    await removeQuietly(folder, log)
   }
 }
 
@@ -109,10 +116,10 @@ async function publishAll(
   for (const { path, finished } of targets) await publish(finished, path, image.id, undo)
 }
 
-/** Already gone when it was moved and converted. A failure leaves a file that the sweep removes. */
-async function discardSource({ source, log }: ImportRequest): Promise<void> {
-  await rm(source.path, { force: true }).catch((error: unknown) => {
-    log.warn({ err: error }, 'a file that was imported or refused could not be removed')
+/** What can't be removed is swept at the next start; it must not turn a success into a failure. */
+async function removeQuietly(path: string, log: Logger): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch((error: unknown) => {
+    log.warn({ err: error, path }, 'left-overs of an import could not be removed')
   })
 }
 
@@ -138,7 +145,10 @@ async function convert(
     onProgress: (done) => op.step('Converting to a clean copy', 0.1 + 0.7 * done),
   })
   op.step('Computing the checksum', 0.8)
-  return finishImage(folder, output, checked, limits, { signal: op.signal })
+  return finishImage(folder, output, checked, limits, {
+    signal: op.signal,
+    onBytes: (done) => op.bytes(done, null),
+  })
 }
 
 async function finishBootFiles(

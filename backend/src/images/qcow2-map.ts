@@ -8,8 +8,6 @@ import { CONVERT_YOURSELF, COPY_AGAIN, refused } from './refusal.js'
 /** Tables of 64 KiB clusters for 16 TiB; reading this many takes about a second. */
 const MAX_L2_TABLES = 32_768
 const OFFSET_MASK = 0x00ff_ffff_ffff_fe00n
-const COMPRESSED_FLAG = 1n << 62n
-
 interface Claims {
   plainClusters: number
   compressedClusters: number
@@ -28,8 +26,8 @@ export async function checkQcow2Map(file: FileHandle, fileBytes: number, layout:
     table.fill(0)
     await readAt(file, table, offset)
     addClaims(table, fileBytes, layout, claims)
+    refuseBomb(claims, fileBytes, layout)
   }
-  refuseBomb(claims, fileBytes, layout)
 }
 
 async function level2Tables(file: FileHandle, fileBytes: number, layout: Qcow2Tables): Promise<number[]> {
@@ -66,7 +64,7 @@ function addClaims(table: Buffer, fileBytes: number, layout: Qcow2Tables, claims
     if (high === 0 && low <= 1) continue // not allocated, or reads as zeros
     if (high & 0x4000_0000) {
       claims.compressedClusters += 1
-      requireCompressedPlace(table.readBigUInt64BE(at), fileBytes, layout.clusterBytes)
+      requireCompressedPlace(high, low, fileBytes, layout)
       continue
     }
     const offset = (high & 0x00ff_ffff) * 2 ** 32 + ((low & 0xffff_fe00) >>> 0)
@@ -76,12 +74,14 @@ function addClaims(table: Buffer, fileBytes: number, layout: Qcow2Tables, claims
   }
 }
 
-/** A compressed entry holds the offset in its low 62 - (cluster bits - 8) bits and the number of sectors above. */
-function requireCompressedPlace(entry: bigint, fileBytes: number, clusterBytes: number): void {
-  const offsetBits = BigInt(62 - (Math.log2(clusterBytes) - 8))
-  const offset = entry & ~COMPRESSED_FLAG & ~(1n << 63n) & ((1n << offsetBits) - 1n)
-  if (offset >= BigInt(clusterBytes) && offset < BigInt(fileBytes)) return
-  throw outside('compressed cluster', offset, fileBytes)
+/**
+ * A compressed entry holds the offset in its low 62 - (cluster bits - 8) bits, and the number of sectors above. Beyond
+ * 2^53 the sum is not exact, but then it is far outside of any file.
+ */
+function requireCompressedPlace(high: number, low: number, fileBytes: number, tables: Qcow2Tables): void {
+  const offsetBitsInHigh = 62 - (Math.log2(tables.clusterBytes) - 8) - 32
+  const offset = (high % 2 ** offsetBitsInHigh) * 2 ** 32 + low
+  if (offset < tables.clusterBytes || offset >= fileBytes) throw outside('compressed cluster', offset, fileBytes)
 }
 
 function requirePlace(offset: number, fileBytes: number, clusterBytes: number, what: string): void {
@@ -91,7 +91,7 @@ function requirePlace(offset: number, fileBytes: number, clusterBytes: number, w
   if (offset >= fileBytes) throw outside(what, offset, fileBytes)
 }
 
-function outside(what: string, offset: number | bigint, fileBytes: number) {
+function outside(what: string, offset: number, fileBytes: number) {
   return refused(
     `The file is cut off or damaged: a ${what} lies at byte ${offset}, the file ends at ${fileBytes}.`,
     COPY_AGAIN,

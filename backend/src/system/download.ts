@@ -1,12 +1,8 @@
-import { createHash, type Hash } from 'node:crypto'
-import { constants } from 'node:fs'
-import { open, readFile, rm, type FileHandle } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
-import { z } from 'zod'
 import { isSandlabError, SandlabError } from '../domain/error.js'
 import { formatBytes, MIB } from '../domain/units.js'
-import { errnoOf, isNoSpace, writeFileDurably } from './durable-file.js'
+import { appendToPart, freshPart, openPart, restartPart, type KeptPart } from './download-part.js'
 import { httpGet } from './http-get.js'
 
 export interface Download {
@@ -37,28 +33,8 @@ export interface Downloaded {
   resumed: number
 }
 
-/** Which version of which address the kept bytes are of. */
-const partSchema = z.object({
-  url: z.string(),
-  /** The mirror that the first attempt was sent to; another one's ETags would not match. */
-  from: z.string(),
-  validator: z.string().nullable(),
-})
-type Part = z.infer<typeof partSchema>
-
-interface Progress {
-  file: FileHandle
-  hash: Hash
-  have: number
-  part: Part
-  resumed: number
-}
-
 const MAX_DELAY_MS = 30_000
 const PROGRESS_BYTES = MIB
-const HASH_BLOCK_BYTES = 4 * MIB
-
-export const partInfoFile = (path: string) => `${path}.json`
 
 /**
  * Downloads to a file, over as many connections as it takes: a lost one is followed by a request for the rest (`Range`,
@@ -68,70 +44,25 @@ export const partInfoFile = (path: string) => `${path}.json`
  * Throws `download_failed`, `too_large`, `no_space`, `cancelled`; the part stays and can be resumed.
  */
 export async function downloadFile(download: Download): Promise<Downloaded> {
-  const progress = await openPart(download)
   try {
-    await tryUntilWhole(download, progress)
-    return { bytes: progress.have, digest: progress.hash.digest('hex'), resumed: progress.resumed }
+    return await downloadToPart(download)
   } catch (error) {
     if (download.signal.aborted) throw new SandlabError('cancelled', 'The download was cancelled.', { cause: error })
     throw error
+  }
+}
+
+async function downloadToPart(download: Download): Promise<Downloaded> {
+  const progress = await openPart(download, download.signal)
+  try {
+    await tryUntilWhole(download, progress)
+    return { bytes: progress.have, digest: progress.hash.digest('hex'), resumed: progress.resumed }
   } finally {
     await progress.file.close()
   }
 }
 
-/** Removes a kept part and what is known about it. */
-export async function discardPart(path: string): Promise<void> {
-  await rm(path, { force: true })
-  await rm(partInfoFile(path), { force: true })
-}
-
-async function openPart(download: Download): Promise<Progress> {
-  const known = await readPart(download)
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
-  const file = await open(download.path, known ? flags : flags | constants.O_TRUNC, 0o600)
-  const progress = {
-    file,
-    hash: createHash(download.algorithm),
-    have: 0,
-    part: known ?? freshPart(download),
-    resumed: 0,
-  }
-  try {
-    if (known) await hashKept(progress, download.signal)
-    return progress
-  } catch (error) {
-    await file.close()
-    throw error
-  }
-}
-
-function freshPart(download: Download): Part {
-  return { url: download.url, from: download.url, validator: null }
-}
-
-/** Undefined when there is nothing to go on with, or it is of another address. */
-async function readPart(download: Download): Promise<Part | undefined> {
-  try {
-    const part = partSchema.parse(JSON.parse(await readFile(partInfoFile(download.path), 'utf8')))
-    return part.url === download.url ? part : undefined
-  } catch {
-    return undefined // absent or damaged: start anew
-  }
-}
-
-async function hashKept(progress: Progress, signal: AbortSignal): Promise<void> {
-  const buffer = Buffer.allocUnsafe(HASH_BLOCK_BYTES)
-  for (;;) {
-    signal.throwIfAborted()
-    const { bytesRead } = await progress.file.read(buffer, 0, buffer.length, progress.have)
-    if (bytesRead === 0) return
-    progress.hash.update(buffer.subarray(0, bytesRead))
-    progress.have += bytesRead
-  }
-}
-
-async function tryUntilWhole(download: Download, progress: Progress): Promise<void> {
+async function tryUntilWhole(download: Download, progress: KeptPart): Promise<void> {
   const maxAttempts = download.maxAttempts ?? 6
   let attempt = 1
   for (;;) {
@@ -156,7 +87,7 @@ async function tryUntilWhole(download: Download, progress: Progress): Promise<vo
 }
 
 /** Returns when the file is whole; a plain error asks for another attempt. */
-async function attemptOnce(download: Download, progress: Progress): Promise<void> {
+async function attemptOnce(download: Download, progress: KeptPart): Promise<void> {
   const { part, have } = progress
   const resuming = have > 0
   const { response, url } = await httpGet(resuming ? part.from : part.url, {
@@ -174,14 +105,14 @@ async function attemptOnce(download: Download, progress: Progress): Promise<void
   }
 }
 
-function rangeHeaders(part: Part, have: number): Record<string, string> {
+function rangeHeaders(part: KeptPart['part'], have: number): Record<string, string> {
   return { range: `bytes=${have}-`, ...(part.validator === null ? {} : { 'if-range': part.validator }) }
 }
 
 /** Looks at the status: from where the body goes on, or why there is none. Returns the total size, where known. */
 async function accept(
   download: Download,
-  progress: Progress,
+  progress: KeptPart,
   response: IncomingMessage,
   url: string,
 ): Promise<number | null | 'whole'> {
@@ -195,7 +126,7 @@ async function accept(
   }
   if (status === 416 && Number(range?.[2]) === progress.have) return 'whole'
   if (status === 200) {
-    await restart(download, progress, { url: download.url, from: url, validator: validatorOf(response) })
+    await restartPart(download, progress, { url: download.url, from: url, validator: validatorOf(response) })
     const total = contentLength(response)
     await download.onStart?.(0, total)
     return total
@@ -205,10 +136,10 @@ async function accept(
 }
 
 /** What can't be mended by asking again throws; for the rest the next attempt is prepared. */
-async function explainRefusal(download: Download, progress: Progress, status: number): Promise<void> {
+async function explainRefusal(download: Download, progress: KeptPart, status: number): Promise<void> {
   if (status >= 500 || status === 408 || status === 429) return
   // A mirror that no longer has it, or a range it does not understand: once more from the start of the address itself.
-  if (progress.have > 0) return restart(download, progress, freshPart(download))
+  if (progress.have > 0) return restartPart(download, progress, freshPart(download.url))
   throw new SandlabError('download_failed', `${new URL(download.url).host} answered ${status} for ${download.url}.`, {
     hint:
       status === 404 || status === 410
@@ -216,14 +147,6 @@ async function explainRefusal(download: Download, progress: Progress, status: nu
         : 'Open the address in a browser to see what the publisher says.',
     details: { status },
   })
-}
-
-async function restart(download: Download, progress: Progress, part: Part): Promise<void> {
-  progress.part = part
-  progress.have = 0
-  progress.hash = createHash(download.algorithm)
-  await progress.file.truncate(0)
-  await writeFileDurably(partInfoFile(download.path), JSON.stringify(part))
 }
 
 /** Only what names the exact bytes: weak ETags do not (RFC 9110, section 13.1.5). */
@@ -240,37 +163,18 @@ function contentLength(response: IncomingMessage): number | null {
 
 async function receive(
   download: Download,
-  progress: Progress,
+  progress: KeptPart,
   response: IncomingMessage,
   total: number | null,
 ): Promise<void> {
   refuseTooLarge(download, total ?? 0)
   for await (const chunk of response as AsyncIterable<Buffer>) {
     refuseTooLarge(download, progress.have + chunk.length)
-    await write(progress, chunk)
+    await appendToPart(progress, chunk)
     download.onBytes?.(progress.have, total)
   }
   if (total !== null && progress.have < total)
     throw new Error(`the connection ended after ${formatBytes(progress.have)}`)
-}
-
-async function write(progress: Progress, chunk: Buffer): Promise<void> {
-  try {
-    let done = 0
-    while (done < chunk.length) {
-      const at = progress.have + done
-      done += (await progress.file.write(chunk, done, chunk.length - done, at)).bytesWritten
-    }
-  } catch (error) {
-    if (!isNoSpace(errnoOf(error)))
-      throw new SandlabError('state_io', 'Could not write the download.', { cause: error })
-    throw new SandlabError('no_space', 'The disk became full during the download.', {
-      hint: 'Free some disk space, then try again: what is there already is kept for two days.',
-      cause: error,
-    })
-  }
-  progress.hash.update(chunk)
-  progress.have += chunk.length
 }
 
 function refuseTooLarge(download: Download, bytes: number): void {

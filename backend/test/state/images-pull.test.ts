@@ -117,6 +117,16 @@ describe('a pull', () => {
     expect(publisher.requests.at(-1)?.range).toBe(`bytes=${kept}-`)
   })
 
+  it('can be cancelled while it hashes what is already there', async () => {
+    await mkdir(join(room.layout.images, '.quarantine'))
+    await writeFile(part(), DISK)
+    await writeFile(`${part()}.json`, JSON.stringify({ url: entry.url, from: entry.url, validator: null }))
+    const op = testOperation()
+    op.abort()
+    await expect(pullImage(request({ op }))).rejects.toMatchObject({ code: 'cancelled' })
+    expect((await stat(part())).size).toBe(DISK.length)
+  })
+
   it('does not download again what is already whole', async () => {
     await mkdir(join(room.layout.images, '.quarantine'))
     await writeFile(part(), DISK)
