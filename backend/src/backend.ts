@@ -14,6 +14,7 @@ import { createBus } from './events/bus.js'
 import { createSockets } from './events/sockets.js'
 import type { NodeEngine } from './hosts/engine.js'
 import { createProcessEngine } from './hosts/process-engine.js'
+import { sweepImageFolders } from './images/staging.js'
 import { createUploads } from './images/uploads.js'
 import { createNodes } from './nodes/nodes.js'
 import { rebuildFromSidecars } from './state/rebuild.js'
@@ -239,7 +240,13 @@ async function makeLab(
   closing.push(() => engine.close())
   const operations = createOperations({ store, bus, log })
   closing.push(() => operations.close())
-  const uploads = createUploads({ layout: config.layout, maxBytes: config.uploadMaxBytes, log })
+  await sweepImageFolders(config.layout, store)
+  const uploads = createUploads({
+    layout: config.layout,
+    maxBytes: config.uploadMaxBytes,
+    log,
+    authorize: async (request) => (await subjectOf(services, request))?.userId ?? '', // asked after mountUploads
+  })
   await uploads.sweep()
   const nodes = await createNodes({
     layout: config.layout,

@@ -51,6 +51,7 @@ export async function createNode(context: NodesContext, request: CreateNode, act
     undo(() => discardOverlay(context.layout, record.id))
     await context.store.change((draft) => {
       refuseTaken(draft, record.name, ownerId)
+      if (!draft.images.some(({ id }) => id === image.id)) throw noSuchImage(image.id) // deleted since we looked
       if (draft.nodes.some((node) => node.mac === record.mac)) {
         throw new SandlabError('busy', `Could not create ${record.name}: its network address is taken. Try again.`)
       }
@@ -66,13 +67,15 @@ export async function createNode(context: NodesContext, request: CreateNode, act
   return { record: recordOf(context, record.id), guestPassword: request.guestPassword ? null : guestPassword }
 }
 
+function noSuchImage(id: string): SandlabError {
+  return new SandlabError('not_found', `There is no base image ${id}.`, {
+    hint: 'See `sandlabx image ls`, or the Images page.',
+  })
+}
+
 function requireImage(context: NodesContext, request: CreateNode): Image {
   const image = imageOf(context, request.image)
-  if (!image) {
-    throw new SandlabError('not_found', `There is no base image ${request.image}.`, {
-      hint: 'See `sandlabx image ls`, or the Images page.',
-    })
-  }
+  if (!image) throw noSuchImage(request.image)
   if (request.diskBytes !== undefined && request.diskBytes < image.virtualSizeBytes) {
     throw new SandlabError(
       'disk_too_small',

@@ -125,10 +125,8 @@ export const imageRoutes = [
       const { services, subject, body } = context
       context.about({ type: 'image', id: body.id })
       const path = await labOf(services).uploads.pathOf(body.uploadId)
-      const result = startImport(services, subject, { ...body, title: body.title ?? body.id }, 'uploaded', path, () =>
-        labOf(services).uploads.discard(body.uploadId),
-      )
-      return result
+      // Success and refusal use it up; after any other failure it can be imported again without another upload.
+      return startImport(services, subject, { ...body, title: body.title ?? body.id }, 'uploaded', path)
     },
   }),
   route({
@@ -195,34 +193,29 @@ function startImport(
   about: z.infer<typeof aboutSchema> & { title: string },
   origin: 'imported' | 'uploaded',
   path: string,
-  afterwards?: () => Promise<void>,
 ) {
   const { id, title, description, firmware, cloudInit, loginNotes, minimumMemoryMib } = about
-  return startImageWork(services, subject, 'image.import', `Import ${title}`, id, async (lab, op) => {
-    try {
-      return await importImage({
-        layout: services.config.layout,
-        store: lab.store,
-        log: services.log,
-        source: { path, consume: origin === 'uploaded' },
-        about: {
-          id,
-          title,
-          description,
-          origin,
-          version: new Date().toISOString().slice(0, 10),
-          firmware,
-          cloudInit,
-          loginNotes,
-          minimumMemoryMib,
-          directBoot: null,
-        },
-        op,
-      })
-    } finally {
-      await afterwards?.()
-    }
-  })
+  return startImageWork(services, subject, 'image.import', `Import ${title}`, id, (lab, op) =>
+    importImage({
+      layout: services.config.layout,
+      store: lab.store,
+      log: services.log,
+      source: { path, consume: origin === 'uploaded' },
+      about: {
+        id,
+        title,
+        description,
+        origin,
+        version: new Date().toISOString().slice(0, 10),
+        firmware,
+        cloudInit,
+        loginNotes,
+        minimumMemoryMib,
+        directBoot: null,
+      },
+      op,
+    }),
+  )
 }
 
 /**
