@@ -4,6 +4,7 @@ export default {
   testMatch: ['<rootDir>/src/**/*.test.{ts,tsx}'],
   extensionsToTreatAsEsm: ['.ts', '.tsx'],
   setupFiles: ['<rootDir>/test/browser.ts'],
+  setupFilesAfterEnv: ['<rootDir>/test/no-warnings.ts'],
   moduleNameMapper: {
     '^@domain/(.*)\\.js$': '<rootDir>/../backend/src/domain/$1',
     // One file instead of 5,000 modules.

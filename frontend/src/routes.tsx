@@ -1,5 +1,11 @@
 import type { QueryClient } from '@tanstack/react-query'
-import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  type RouterHistory,
+} from '@tanstack/react-router'
 import { App } from './App.js'
 import { BrokenPage } from './pages/BrokenPage.js'
 import { HomePage } from './pages/HomePage.js'
@@ -103,9 +109,10 @@ const routeTree = root.addChildren([
 ])
 
 /** Every path lies under the page's own base, so that one build works at the root and behind a proxy's sub-path. */
-export function createPageRouter(queryClient: QueryClient) {
+export function createPageRouter(queryClient: QueryClient, history?: RouterHistory) {
   return createRouter({
     routeTree,
+    ...(history ? { history } : {}),
     context: { queryClient },
     basepath: new URL('.', document.baseURI).pathname,
     defaultPreload: 'intent',
@@ -113,7 +120,7 @@ export function createPageRouter(queryClient: QueryClient) {
     defaultErrorComponent: BrokenPage,
     parseSearch,
     stringifySearch,
-    scrollRestoration: false,
+    scrollToTopSelectors: ['main'],
   })
 }
 

@@ -1,12 +1,14 @@
-// What jsdom lacks and Mantine asks for.
-class NoResizes {
+// What jsdom lacks and the page or Mantine asks for.
+class NoObserver {
   observe() {}
   unobserve() {}
   disconnect() {}
 }
 
 Object.assign(globalThis, {
-  ResizeObserver: NoResizes,
+  ResizeObserver: NoObserver,
+  IntersectionObserver: NoObserver,
+  CSS: { escape: (text: string) => text },
   matchMedia: (query: string) => ({
     matches: false,
     media: query,
@@ -19,3 +21,5 @@ Object.assign(globalThis, {
   }),
 })
 Element.prototype.scrollIntoView = () => {}
+Element.prototype.scrollTo = () => {}
+window.scrollTo = () => {}

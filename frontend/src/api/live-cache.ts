@@ -1,7 +1,7 @@
 import type { LiveEvent, Topic } from '@domain/event.js'
 import type { NodeView } from '@domain/node.js'
 import type { Operation } from '@domain/operation.js'
-import type { QueryClient } from '@tanstack/react-query'
+import type { QueryClient, QueryFilters } from '@tanstack/react-query'
 import { forgetNode, nodeEventsKey, nodeKey, nodesQuery, rememberNode } from './nodes.js'
 import { operationsQuery, rememberOperation } from './operations.js'
 
@@ -26,7 +26,7 @@ export function createLiveCache(client: QueryClient): LiveCache {
     },
     startOver(what) {
       revisions.clear()
-      void client.invalidateQueries({
+      askAnew(client, {
         predicate: ({ queryKey }) => what === 'everything' || queryKey[0] === 'nodes' || queryKey[0] === 'operations',
       })
     },
@@ -52,18 +52,25 @@ function applyNode(client: QueryClient, { id, data }: LiveEvent): void {
     rememberNode(client, data as NodeView) // the topic's data, by contract
     void client.invalidateQueries({ queryKey: nodeEventsKey(id) })
   }
-  // An answer under way was made before this event and would overwrite it: ask again instead.
-  for (const queryKey of [nodesQuery.queryKey, nodeKey(id)]) {
-    if (client.isFetching({ queryKey, exact: true })) void client.invalidateQueries({ queryKey, exact: true })
-  }
+  for (const queryKey of [nodesQuery.queryKey, nodeKey(id)]) overtake(client, { queryKey, exact: true })
 }
 
 function applyOperation(client: QueryClient, { data }: LiveEvent): void {
   const operation = data as Operation | null
   if (operation) rememberOperation(client, operation)
   else askAgain(client, 'operations')
-  if (client.isFetching(operationsQuery)) askAgain(client, 'operations')
+  overtake(client, { queryKey: operationsQuery.queryKey, exact: true })
   if (operation?.endedAt && operation.target?.type === 'image') askAgain(client, 'images')
+}
+
+/** An answer under way was made before this event and would overwrite it: ask again instead. */
+function overtake(client: QueryClient, filters: QueryFilters): void {
+  if (client.isFetching(filters)) askAnew(client, filters)
+}
+
+/** Also a first answer under way is dropped; `invalidateQueries` alone would wait for it and call it fresh. */
+function askAnew(client: QueryClient, filters: QueryFilters): void {
+  void client.cancelQueries(filters).then(() => client.invalidateQueries(filters))
 }
 
 function askAgain(client: QueryClient, name: string): void {

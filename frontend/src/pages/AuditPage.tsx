@@ -39,7 +39,7 @@ function AuditLog() {
         </EmptyState>
       )}
       {entries.length > 0 && (
-        <div className={`${table['scroll']} ${table['stack']}`}>
+        <div className={`${table['scroll']} ${table['stack']} ${classes['log']}`}>
           <table className={table['table']}>
             <thead>
               <tr>

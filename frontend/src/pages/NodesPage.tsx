@@ -65,29 +65,37 @@ export function NodesPage() {
           </ButtonLink>
         }
       />
-      {nodes.isError && <ErrorNotice what="The list of nodes may be old" error={nodes.error} />}
-      {all.length === 0 ? (
-        <NoNodes />
-      ) : (
-        <div className={classes['page']}>
-          <NodesToolbar nodes={mine} search={search} view={view} staff={staff} field={filterField} onChange={change} />
-          {shown.length === 0 && <NoMatch onClear={() => change({ q: '', status: '', owner: undefined })} />}
-          {shown.length > 0 && view === 'table' && (
-            <NodesTable
-              nodes={shown}
-              staff={staff}
-              selection={selection}
-              list={list}
+      <div className={classes['page']}>
+        {nodes.isError && <ErrorNotice what="The list of nodes may be old" error={nodes.error} />}
+        {nodes.data?.length === 0 && <NoNodes />}
+        {all.length > 0 && (
+          <>
+            <NodesToolbar
+              nodes={mine}
               search={search}
+              view={view}
+              staff={staff}
+              field={filterField}
               onChange={change}
             />
-          )}
-          {shown.length > 0 && view === 'cards' && (
-            <NodesCards nodes={shown} staff={staff} selection={selection} list={list} />
-          )}
-          <BulkBar nodes={selection.nodes} onClear={selection.clear} />
-        </div>
-      )}
+            {shown.length === 0 && <NoMatch onClear={() => change({ q: '', status: '', owner: undefined })} />}
+            {shown.length > 0 && view === 'table' && (
+              <NodesTable
+                nodes={shown}
+                staff={staff}
+                selection={selection}
+                list={list}
+                search={search}
+                onChange={change}
+              />
+            )}
+            {shown.length > 0 && view === 'cards' && (
+              <NodesCards nodes={shown} staff={staff} selection={selection} list={list} />
+            )}
+            <BulkBar nodes={selection.nodes} onClear={selection.clear} />
+          </>
+        )}
+      </div>
       <Suspense>
         {search.new && <CreateNodeDialog begin={search.new} onClose={() => change({ new: undefined })} />}
       </Suspense>

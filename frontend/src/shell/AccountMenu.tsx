@@ -1,5 +1,5 @@
-import { Menu, UnstyledButton, useMantineColorScheme } from '@mantine/core'
-import { IconDeviceDesktop, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react'
+import { Menu, UnstyledButton, useMantineColorScheme, VisuallyHidden } from '@mantine/core'
+import { IconCheck, IconDeviceDesktop, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import { useCurrentUser } from '../api/current-user.js'
 import { useSignOut } from '../api/session.js'
@@ -40,13 +40,14 @@ export function AccountMenu() {
         {THEMES.map(({ value, label, icon: Icon }) => (
           <Menu.Item
             key={value}
-            role="menuitemradio"
-            aria-checked={colorScheme === value}
-            className={classes['theme']}
             leftSection={<Icon size={15} stroke={1.6} />}
+            rightSection={
+              colorScheme === value ? <IconCheck size={14} className={classes['chosen']} aria-hidden /> : null
+            }
             onClick={() => setColorScheme(value)}
           >
             {label}
+            {colorScheme === value && <VisuallyHidden>, chosen</VisuallyHidden>}
           </Menu.Item>
         ))}
         <Menu.Divider />

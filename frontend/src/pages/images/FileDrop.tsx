@@ -16,6 +16,7 @@ export function FileDrop({ onFile }: { onFile: (file: File) => void }) {
     <>
       <button
         type="button"
+        data-autofocus
         className={classes['drop']}
         data-over={over || undefined}
         onClick={() => field.current?.click()}

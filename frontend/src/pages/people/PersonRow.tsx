@@ -38,7 +38,7 @@ export function PersonRow({ user, manages, onDialog }: Props) {
         <RelativeTime at={user.createdAt} />
       </td>
       {manages && (
-        <td className={table['end']}>
+        <td data-corner className={table['end']}>
           <PersonMenu user={user} self={self} onDialog={onDialog} />
         </td>
       )}
