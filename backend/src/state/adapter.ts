@@ -1,6 +1,6 @@
 import type { Adapter } from 'lowdb'
 import type { Layout } from '../domain/layout.js'
-import type { Snapshot } from './envelope.js'
+import { createEncoder, type Snapshot } from './envelope.js'
 import { loadStateFiles, writeStateFile, type Loaded } from './state-files.js'
 
 /**
@@ -14,13 +14,14 @@ export interface StateAdapter extends Adapter<Snapshot> {
 
 /** The caller holds the state's lock. `read` and `write` reject as `loadStateFiles` and `writeStateFile` say. */
 export function createStateAdapter(layout: Layout): StateAdapter {
+  const encode = createEncoder()
   let loaded: Loaded | undefined
   return {
     async read() {
       loaded = await loadStateFiles(layout)
       return loaded.snapshot
     },
-    write: (snapshot) => writeStateFile(layout, snapshot),
+    write: (snapshot) => writeStateFile(layout, snapshot, encode),
     loaded: () => loaded,
   }
 }

@@ -158,6 +158,29 @@ describe('produce', () => {
     expectFrozen(next.items[5])
   })
 
+  it('does not take a frozen object for one that can not change inside', () => {
+    const mine = Object.freeze(item(7))
+    const { next } = produce(tree(), (d) => {
+      d.items.push(mine)
+      d.items[4]!.tags.push('b')
+    })
+    mine.deep.value = 99
+    mine.tags.push('c')
+    expect(next.items[4]).toEqual({ ...item(7), tags: ['a', 'b'] })
+    expectFrozen(next.items[4])
+  })
+
+  it('keeps what earlier changes of the same commit made', () => {
+    const base = tree()
+    const first = produce(base, (d) => void (d.items[0]!.name = 'one')).next
+    const second = produce(first, (d) => void (d.items.length > 0 && d.others.push(item(5)))).next
+    expect(second.items).toBe(first.items)
+    const third = produce(second, (d) => void (d.items[1]!.name = 'two')).next
+    expect(third.items[0]).toBe(first.items[0])
+    expect(first.items[1]!.name).toBe('item 1')
+    expectFrozen(freezeLists(third))
+  })
+
   it('refuses a draft that is changed after its change, an asynchronous change, and what JSON has no form for', () => {
     let kept: Item | undefined
     const { next } = produce(tree(), (d) => void ((kept = d.items[0]), d.items.pop()))

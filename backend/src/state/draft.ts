@@ -1,6 +1,8 @@
 /**
  * Changes to a frozen tree of plain JSON values without copying what stays: the draft looks like the tree and may be
  * changed freely; `next` shares every untouched part with `base`, and is frozen throughout.
+ *
+ * No WeakMap and no WeakSet: with thousands of short-lived keys the garbage collector took longer than the work.
  */
 export interface Produced<S, T> {
   /** `base` itself when nothing was changed. */
@@ -9,13 +11,18 @@ export interface Produced<S, T> {
   result: T
 }
 
+type Plain = Record<PropertyKey, unknown>
+
 interface Draft {
-  base: object
+  base: Plain
+  /** `base` never changes again, all the way down: it was in the tree before. */
+  isFinal: boolean
+  isList: boolean
   parent: Draft | undefined
   /** A shallow copy, made at the first visit of a child or the first change; holds drafts of visited children. */
-  copy: Record<PropertyKey, unknown> | undefined
-  /** Where `copy` may hold what is not final yet. */
-  touched: Set<PropertyKey>
+  copy: Plain | undefined
+  /** Of a list: where `copy` may hold what is not final yet. */
+  touched: PropertyKey[]
   changed: boolean
   proxy: object
   /** `copy` once everything in it is final. */
@@ -24,17 +31,14 @@ interface Draft {
   change: { open: boolean }
 }
 
-/** Ours, never changed again, all the way down. An object that someone else froze may still hold a changeable one. */
-const FINAL = new WeakSet()
-const DRAFTS = new WeakMap<object, Draft>()
+/** Answered by drafts only, with themselves. */
+const DRAFT = Symbol('draft')
 
 /** Freezes a tree that nobody else holds, such as freshly parsed JSON. */
 export function freezeTree<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !FINAL.has(value)) {
-    for (const child of Object.values(value)) freezeTree(child)
-    FINAL.add(Object.freeze(value))
-  }
-  return value
+  if (typeof value !== 'object' || value === null) return value
+  for (const child of Object.values(value)) freezeTree(child)
+  return Object.freeze(value)
 }
 
 /**
@@ -43,7 +47,7 @@ export function freezeTree<T>(value: T): T {
  */
 export function produce<S extends object, T>(base: S, apply: (draft: S) => T): Produced<S, T> {
   const change = { open: true }
-  const root = draftOf(base, undefined, change)
+  const root = newDraft(base as Plain, true, undefined, change) // any JSON object is one
   try {
     const result = apply(root.proxy as S) // the proxy answers like S
     if (isThenable(result)) throw new TypeError('A change must be synchronous: its draft ends with the call.')
@@ -60,19 +64,36 @@ export function freezeLists<S extends object>(tree: S): S {
   return Object.freeze(tree)
 }
 
-function draftOf(base: object, parent: Draft | undefined, change: Draft['change']): Draft {
-  const touched = new Set<PropertyKey>()
-  const draft: Draft = { base, parent, copy: undefined, touched, changed: false, proxy: base, final: undefined, change }
-  // The target only says whether this is an array: a frozen target would force the proxy to answer with its values.
-  draft.proxy = new Proxy(Array.isArray(base) ? [] : {}, handlerOf(draft))
-  DRAFTS.set(draft.proxy, draft)
+function newDraft(base: Plain, isFinal: boolean, parent: Draft | undefined, change: Draft['change']): Draft {
+  const isList = Array.isArray(base)
+  // The target says whether this is a list, and whose it is: a frozen target would force its own values on the proxy.
+  const target = isList ? Object.assign([], { [DRAFT]: undefined }) : { [DRAFT]: undefined }
+  const proxy = new Proxy(target, HANDLER)
+  const draft: Draft = {
+    base,
+    isFinal,
+    isList,
+    parent,
+    copy: undefined,
+    touched: [],
+    changed: false,
+    proxy,
+    final: undefined,
+    change,
+  }
+  Object.assign(target, { [DRAFT]: draft })
   return draft
 }
 
-const latest = (draft: Draft) => (draft.copy ?? draft.base) as Record<PropertyKey, unknown> // any JSON object is one
+/** The draft behind a proxy, or behind a proxy's target. */
+function draftBehind(value: object): Draft {
+  return (value as { [DRAFT]: Draft })[DRAFT] // every target has one
+}
 
-function copyOf(draft: Draft): Record<PropertyKey, unknown> {
-  draft.copy ??= (Array.isArray(draft.base) ? draft.base.slice() : { ...draft.base }) as Record<PropertyKey, unknown>
+const latest = (draft: Draft) => draft.copy ?? draft.base
+
+function copyOf(draft: Draft): Plain {
+  draft.copy ??= (draft.isList ? (draft.base as unknown as unknown[]).slice() : { ...draft.base }) as Plain
   return draft.copy
 }
 
@@ -81,47 +102,51 @@ function markChanged(draft: Draft): void {
   for (let up: Draft | undefined = draft; up && !up.changed; up = up.parent) up.changed = true
 }
 
+/** A final child becomes a draft when it is visited; a new value is the change's own and is given out as it is. */
 function childOf(draft: Draft, key: PropertyKey): unknown {
   const value = latest(draft)[key]
-  if (typeof value !== 'object' || value === null || !FINAL.has(value)) return value
-  const child = draftOf(value, draft, draft.change).proxy
+  if (typeof value !== 'object' || value === null) return value
+  const wasThere = value === draft.base[key]
+  if (!wasThere && !Object.isFrozen(value)) return value
+  const child = newDraft(value as Plain, wasThere && draft.isFinal, draft, draft.change).proxy
   copyOf(draft)[key] = child
-  draft.touched.add(key)
+  draft.touched.push(key)
   return child
 }
 
-function handlerOf(draft: Draft): ProxyHandler<object> {
-  return {
-    get(_target, key) {
-      const searches = Array.isArray(draft.base) && typeof key === 'string' ? SEARCHES.get(key) : undefined
-      if (searches) return searches(draft)
-      return Object.hasOwn(latest(draft), key) ? childOf(draft, key) : Reflect.get(latest(draft), key)
-    },
-    set(_target, key, value) {
-      if (Object.hasOwn(latest(draft), key) && Object.is(latest(draft)[key], value)) return true
-      markChanged(draft)
-      copyOf(draft)[key] = value
-      draft.touched.add(key)
-      return true
-    },
-    deleteProperty(_target, key) {
-      if (Object.hasOwn(latest(draft), key)) {
-        markChanged(draft)
-        delete copyOf(draft)[key]
-      }
-      return true
-    },
-    has: (_target, key) => key in latest(draft),
-    ownKeys: () => Reflect.ownKeys(latest(draft)),
-    getOwnPropertyDescriptor(_target, key) {
-      if (!Object.hasOwn(latest(draft), key)) return undefined
-      const isLength = Array.isArray(draft.base) && key === 'length'
-      return { value: childOf(draft, key), writable: true, enumerable: !isLength, configurable: !isLength }
-    },
-    getPrototypeOf: () => Reflect.getPrototypeOf(draft.base),
-    defineProperty: () => false,
-    setPrototypeOf: () => false,
-  }
+const HANDLER: ProxyHandler<object> = {
+  get(target, key) {
+    const draft = draftBehind(target)
+    if (key === DRAFT) return draft
+    const searches = draft.isList && typeof key === 'string' ? SEARCHES.get(key) : undefined
+    if (searches) return searches(draft)
+    return Object.hasOwn(latest(draft), key) ? childOf(draft, key) : Reflect.get(latest(draft), key)
+  },
+  set(target, key, value) {
+    const draft = draftBehind(target)
+    if (Object.hasOwn(latest(draft), key) && Object.is(latest(draft)[key], value)) return true
+    markChanged(draft)
+    copyOf(draft)[key] = value
+    draft.touched.push(key)
+    return true
+  },
+  deleteProperty(target, key) {
+    const draft = draftBehind(target)
+    if (!Object.hasOwn(latest(draft), key)) return true
+    markChanged(draft)
+    return Reflect.deleteProperty(copyOf(draft), key)
+  },
+  has: (target, key) => key in latest(draftBehind(target)),
+  ownKeys: (target) => Reflect.ownKeys(latest(draftBehind(target))),
+  getOwnPropertyDescriptor(target, key) {
+    const draft = draftBehind(target)
+    if (!Object.hasOwn(latest(draft), key)) return undefined
+    const isLength = draft.isList && key === 'length'
+    return { value: childOf(draft, key), writable: true, enumerable: !isLength, configurable: !isLength }
+  },
+  getPrototypeOf: (target) => Reflect.getPrototypeOf(draftBehind(target).base),
+  defineProperty: () => false,
+  setPrototypeOf: () => false,
 }
 
 type Predicate = (value: unknown, index: number, array: unknown) => unknown
@@ -148,53 +173,58 @@ const SEARCHES = new Map<string, (draft: Draft) => unknown>([
   ],
 ])
 
-const elements = (draft: Draft) => latest(draft) as unknown as unknown[] // called for arrays only
+const elements = (draft: Draft) => latest(draft) as unknown as unknown[] // called for lists only
 
 function indexIn(draft: Draft, predicate: Predicate): number {
   return elements(draft).findIndex((value, index) => predicate(value, index, draft.proxy))
 }
 
-/** The plain value of a draft, or of a new value put into one; what is final already is kept as it is. */
+/** The plain, frozen value of a draft, or of a new value put into one; what is final already is kept as it is. */
 function finalOf(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) {
     if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') throw notJson(value)
     return value
   }
-  const draft = DRAFTS.get(value)
-  if (!draft) return FINAL.has(value) ? value : finalCopy(value)
-  if (!draft.changed) return draft.base
-  draft.final ??= Array.isArray(draft.copy) ? finishList(draft.copy, draft) : finalCopy(copyOf(draft))
+  const draft: Draft | undefined = draftBehind(value)
+  if (!draft) return isFrozenTree(value) ? value : finalCopy(value, undefined)
+  if (!draft.changed) return draft.isFinal ? draft.base : finalOf(draft.base)
+  if (draft.isList && draft.isFinal) draft.final ??= finishList(draft)
+  else draft.final ??= finalCopy(copyOf(draft), draft.isFinal ? draft.base : undefined)
   return draft.final
 }
 
 /** In place: the copy is ours, and what was not touched is final. Looking at each of 1,000 elements would be slow. */
-function finishList(list: unknown[], draft: Draft): unknown[] {
+function finishList(draft: Draft): unknown[] {
+  const list = copyOf(draft) as unknown as unknown[] // a list's copy is one
   for (const key of draft.touched) {
     const index = Number(key) // symbols never get here: a list of JSON values has none
     if (index < list.length) list[index] = finalOf(list[index])
   }
-  FINAL.add(list)
   if (draft.parent?.parent !== undefined) Object.freeze(list) // `freezeLists` has those directly under the root
   return list
 }
 
-function finalCopy(value: object): object {
-  if (!Array.isArray(value) && !isPlain(value)) throw notJson(value)
-  const copy = Array.isArray(value) ? value.map(finalOf) : finalEntries(value)
-  FINAL.add(Object.freeze(copy))
-  return copy
+/** JSON has no undefined: memory stays what the disk gives back. `base`: its parts are final. */
+function finalCopy(value: object, base: Plain | undefined): object {
+  if (Array.isArray(value)) return Object.freeze(value.map(finalOf))
+  if (!isPlain(value)) throw notJson(value)
+  const copy: Plain = {}
+  for (const [key, item] of Object.entries(value)) {
+    if (item !== undefined) copy[key] = base && item === base[key] ? item : finalOf(item)
+  }
+  return Object.freeze(copy)
 }
 
-/** JSON has no undefined: memory stays what the disk gives back. */
-function finalEntries(value: object): Record<string, unknown> {
-  const copy: Record<string, unknown> = {}
-  for (const [key, item] of Object.entries(value)) if (item !== undefined) copy[key] = finalOf(item)
-  return copy
+/** An object that someone else froze may still hold one that can change. */
+function isFrozenTree(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value !== 'function' && typeof value !== 'bigint'
+  return Object.isFrozen(value) && (Array.isArray(value) || isPlain(value)) && Object.values(value).every(isFrozenTree)
 }
 
 function resolveDrafts(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || FINAL.has(value)) return value
-  if (DRAFTS.has(value)) return finalOf(value)
+  if (typeof value !== 'object' || value === null) return value
+  if (draftBehind(value)) return finalOf(value)
+  if (Object.isFrozen(value)) return value
   if (Array.isArray(value)) return value.map(resolveDrafts)
   if (!isPlain(value)) return value
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolveDrafts(item)]))
@@ -211,7 +241,6 @@ function isThenable(value: unknown): boolean {
 }
 
 function notJson(value: unknown): TypeError {
-  return new TypeError(
-    `A change put something into the state that JSON can't hold: ${Object.prototype.toString.call(value)}`,
-  )
+  const kind = Object.prototype.toString.call(value)
+  return new TypeError(`A change put something into the state that JSON can't hold: ${kind}`)
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals'
 import { emptyState, STATE_SCHEMA } from '../domain/state.js'
 import { imageRecord, nodeRecord, operationRecord } from '../../test/state/fixtures/records.js'
 import { freezeTree } from './draft.js'
-import { decodeEnvelope, encodeEnvelope, type Reading } from './envelope.js'
+import { createEncoder, decodeEnvelope, type Reading, type Snapshot } from './envelope.js'
 
 const snapshot = freezeTree({
   revision: 7,
@@ -13,6 +13,8 @@ const snapshot = freezeTree({
     operations: [operationRecord(1)],
   },
 })
+
+const encodeEnvelope = (one: Snapshot) => createEncoder()(one)
 
 function reasonOf(reading: Reading): string {
   return reading.kind === 'damaged' ? reading.reason : reading.kind
@@ -33,6 +35,16 @@ describe('the state envelope', () => {
     for (const data of [snapshot.data, emptyState()]) {
       const envelope: unknown = JSON.parse(encodeEnvelope({ revision: 3, data }).toString())
       expect(envelope).toEqual(JSON.parse(envelopeOf(data, { revision: 3 })))
+    }
+  })
+
+  it('is the same whether its records were written before or not, wherever they stand now', () => {
+    const encode = createEncoder()
+    const records = Array.from({ length: 6 }, (_, index) => freezeTree(nodeRecord(index)))
+    const orders = [[0, 1, 2], [0, 1, 2, 3], [1, 2, 3], [3, 2, 1], [], [5, 4, 3, 2, 1, 0], [0], [0, 5]]
+    for (const order of orders) {
+      const data = { ...emptyState(), nodes: order.map((index) => records[index] ?? nodeRecord(0)) }
+      expect(encode({ revision: 1, data }).toString()).toBe(`${envelopeOf(data)}\n`)
     }
   })
 

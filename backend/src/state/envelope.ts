@@ -24,31 +24,42 @@ export type Reading =
   | { kind: 'damaged'; reason: string }
   | { kind: 'newer'; schema: number }
 
-/** JSON of records that were written before, with a comma; a commit of one node in 1,000 stringifies one. */
-const WRITTEN = new WeakMap<object, Buffer>()
+/** Makes the state file's bytes from a snapshot whose records are frozen. */
+export type Encoder = (snapshot: Snapshot) => Buffer
 
-/** The state file's bytes. Records must be frozen: their JSON is made once. */
-export function encodeEnvelope({ revision, data }: Snapshot): Buffer {
-  const pieces: Buffer[] = []
-  for (const [name, records] of Object.entries(data)) {
-    pieces.push(Buffer.from(`${pieces.length === 0 ? '{' : '],'}${JSON.stringify(name)}:[`))
-    for (const record of records) pieces.push(jsonOf(record))
-    const last = pieces.at(-1)
-    if (records.length > 0 && last) pieces[pieces.length - 1] = last.subarray(0, -1) // no comma after the last one
+/**
+ * An encoder that remembers the JSON of what it wrote last, so that a commit of one node in 1,000 stringifies one. By
+ * place, not in a WeakMap: its keys cost the garbage collector more than the stringifying.
+ */
+export function createEncoder(): Encoder {
+  const written = new Map<string, { records: readonly object[]; json: readonly Buffer[] }>()
+  return ({ revision, data }) => {
+    const pieces: Buffer[] = []
+    for (const [name, records] of Object.entries(data)) {
+      const json = jsonOf(records, written.get(name))
+      written.set(name, { records, json })
+      const last = json.at(-1)?.subarray(0, -1) // no comma after the last one
+      pieces.push(Buffer.from(`${pieces.length === 0 ? '{' : '],'}${JSON.stringify(name)}:[`), ...json.slice(0, -1))
+      if (last) pieces.push(last)
+    }
+    pieces.push(Buffer.from(']}'))
+    const json = Buffer.concat(pieces)
+    const head = `{"schema":${STATE_SCHEMA},"revision":${revision},"sha256":"${sha256(json)}","data":`
+    return Buffer.concat([Buffer.from(head), json, Buffer.from('}\n')])
   }
-  pieces.push(Buffer.from(']}'))
-  const json = Buffer.concat(pieces)
-  const head = `{"schema":${STATE_SCHEMA},"revision":${revision},"sha256":"${sha256(json)}","data":`
-  return Buffer.concat([Buffer.from(head), json, Buffer.from('}\n')])
 }
 
-function jsonOf(record: object): Buffer {
-  let json = WRITTEN.get(record)
-  if (json === undefined) {
-    json = Buffer.from(`${JSON.stringify(record)},`)
-    WRITTEN.set(record, json)
-  }
-  return json
+/** Each record's JSON with a comma. */
+function jsonOf(records: readonly object[], last?: { records: readonly object[]; json: readonly Buffer[] }): Buffer[] {
+  // Where records were added or removed, others have moved.
+  const moved =
+    last && last.records.length !== records.length
+      ? new Map(last.records.map((record, index) => [record, last.json[index]]))
+      : undefined
+  return records.map((record, index) => {
+    const known = last?.records[index] === record ? last.json[index] : moved?.get(record)
+    return known ?? Buffer.from(`${JSON.stringify(record)},`)
+  })
 }
 
 /** Judges the text of a state file, migrating the data of an older schema. Never throws. */

@@ -5,7 +5,7 @@ import { previousStateFile, type Layout } from '../domain/layout.js'
 import { emptyState, STATE_SCHEMA } from '../domain/state.js'
 import { errnoOf, fsyncDirectory, storageFailure, writeFileDurably } from '../system/durable-file.js'
 import { freezeTree } from './draft.js'
-import { decodeEnvelope, encodeEnvelope, type Reading, type Snapshot } from './envelope.js'
+import { decodeEnvelope, createEncoder, type Reading, type Snapshot } from './envelope.js'
 import { MIGRATIONS, type Migration } from './migrations.js'
 import { listStorage, readImageSidecars } from './sidecar-records.js'
 
@@ -56,8 +56,8 @@ export async function loadStateFiles(layout: Layout, migrations: readonly Migrat
 }
 
 /** Writes a snapshot so that it survives a power cut, and keeps the file before it. See writeFileDurably. */
-export async function writeStateFile(layout: Layout, snapshot: Snapshot): Promise<void> {
-  await writeFileDurably(layout.stateFile, encodeEnvelope(snapshot), { keepPrevious: previousStateFile(layout) })
+export async function writeStateFile(layout: Layout, snapshot: Snapshot, encode = createEncoder()): Promise<void> {
+  await writeFileDurably(layout.stateFile, encode(snapshot), { keepPrevious: previousStateFile(layout) })
 }
 
 /** Renames what can't be read out of the way, never over another file. Returns the new names. */

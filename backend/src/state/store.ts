@@ -6,7 +6,7 @@ import { emptyState, type LabState } from '../domain/state.js'
 import { errnoOf, storageFailure, UncertainWriteError } from '../system/durable-file.js'
 import type { Logger } from '../system/log.js'
 import { createStateAdapter } from './adapter.js'
-import { checkRecords, trustRecords } from './check-records.js'
+import { checkRecords } from './check-records.js'
 import { freezeLists, freezeTree, produce } from './draft.js'
 import type { Snapshot } from './envelope.js'
 import { holdInSafeMode, lockState } from './lock.js'
@@ -53,7 +53,6 @@ export async function openStore(options: { layout: Layout; log: Logger }): Promi
     const adapter = createStateAdapter(layout)
     const low = new Low<Snapshot>(adapter, { revision: 0, data: freezeTree(emptyState()) })
     await low.read()
-    trustRecords(low.data.data)
     const loaded = adapter.loaded()
     const warning = loaded?.warning ?? null
     if (warning !== null) log.warn({ stateFile: layout.stateFile }, warning)

@@ -10,11 +10,15 @@ import { workerIdentity, type Identity } from '../system/identity.js'
 import { wholeSectors } from '../system/qcow2-overlay.js'
 import { readQcow2Header, type Qcow2Header } from '../system/qcow2.js'
 
+/** What a look at a node's files has to know of the node, and of its base image. */
+export type RecordedDisk = Pick<NodeRecord, 'id' | 'imageId' | 'overlayFile' | 'base' | 'diskBytes'>
+export type RecordedBase = Pick<Image, 'file' | 'fingerprint'>
+
 /** What is wrong with a node's disk or its base, as a sentence; undefined when nothing is. */
 export async function overlayFault(
   layout: Layout,
-  record: NodeRecord,
-  image: Image | undefined,
+  record: RecordedDisk,
+  image: RecordedBase | undefined,
   expectedBacking: string,
 ): Promise<string | undefined> {
   const path = overlayFile(layout, record.id)
@@ -93,7 +97,7 @@ async function readHeader(path: string): Promise<Qcow2Header | string> {
   }
 }
 
-function headerFault(header: Qcow2Header, record: NodeRecord, expectedBacking: string): string | undefined {
+function headerFault(header: Qcow2Header, record: RecordedDisk, expectedBacking: string): string | undefined {
   if (header.incompatible.includes('corrupt')) return 'is marked as corrupt by QEMU'
   if (header.incompatible.includes('data-file')) return 'keeps its data in another file'
   if (header.unknownIncompatibleBits !== 0n) return 'uses features that SandLabX does not know'

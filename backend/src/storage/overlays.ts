@@ -1,7 +1,6 @@
 import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import { SandlabError } from '../domain/error.js'
-import type { Image } from '../domain/image.js'
 import {
   imageFile,
   overlayFile,
@@ -12,12 +11,11 @@ import {
   uefiVariablesFile,
   type Layout,
 } from '../domain/layout.js'
-import type { NodeRecord } from '../domain/node.js'
 import { formatBytes } from '../domain/units.js'
 import { errnoOf, fsyncDirectory, publishFile, stagingName, storageFailure } from '../system/durable-file.js'
 import { workerIdentity } from '../system/identity.js'
 import { wholeSectors, writeQcow2Overlay } from '../system/qcow2-overlay.js'
-import { overlayFault } from './overlay-faults.js'
+import { overlayFault, type RecordedBase, type RecordedDisk } from './overlay-faults.js'
 
 export interface NewOverlay {
   layout: Layout
@@ -96,8 +94,8 @@ export async function trashOverlay(layout: Layout, nodeId: string, now = new Dat
  */
 export async function inspectOverlay(
   layout: Layout,
-  record: NodeRecord,
-  image: Image | undefined,
+  record: RecordedDisk,
+  image: RecordedBase | undefined,
 ): Promise<{ ok: true; usedBytes: number } | { ok: false; reason: string }> {
   const expectedBacking = image ? await backingPath(layout, image.file).catch(() => '') : ''
   const reason = await overlayFault(layout, record, image, expectedBacking)
