@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { io } from 'socket.io-client'
-import WebSocket from 'ws'
+import { WebSocket } from 'ws'
 import { allRoutes } from '../../src/api/routes.js'
 import { addTestImage, startTestLab, type Client, type Person, type TestLab } from '../support/lab.js'
 
@@ -257,7 +257,7 @@ describe('who may open sockets', () => {
       await people.owner.send('POST', `/api/nodes/${id}/start`)
       const ticket = await people.owner.send('POST', `/api/nodes/${id}/consoles`, { kind: 'serial' })
       const client = people[subject]
-      const headers = 'token' in client ? { authorization: `Bearer ${String(client.token)}` } : {}
+      const headers = 'token' in client ? { authorization: `Bearer ${client.token}` } : {}
       const opened = await new Promise<boolean>((resolve) => {
         const socket = new WebSocket(lab.url.replace('http', 'ws') + ticket.body.url, { headers })
         socket.once('open', () => (socket.close(), resolve(true)))

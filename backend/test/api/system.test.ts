@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import WebSocket from 'ws'
+import { WebSocket } from 'ws'
 import { allRoutes } from '../../src/api/routes.js'
 import { addTestImage, clientOf, startTestLab, type Person, type TestLab } from '../support/lab.js'
 
