@@ -77,7 +77,7 @@ function onQmpEvent(context: EngineContext, run: Run, event: QmpEvent): void {
     if (parsed.success && parsed.data.action === 'stop') run.diskError = diskErrorOf(parsed.data)
   } else if (event.event === 'STOP' || event.event === 'RESUME') {
     if (event.event === 'RESUME') run.diskError = null
-    lookAgain(context, run)
+    if (run.phase !== 'starting') lookAgain(context, run) // a start looks by itself
   }
 }
 

@@ -10,7 +10,7 @@ import type { RunPaths } from './run-paths.js'
  * Never rejects: what the disk refuses is logged, the end is told all the same.
  */
 export async function finishRun(context: EngineContext, run: Run): Promise<void> {
-  if (run.ending || context.closed) return
+  if (run.ending || context.closed.aborted) return
   run.ending = true
   run.qmp?.close()
   const log = await readLogTail(run.paths.qemuLog, 16 * 1024).catch(() => Buffer.alloc(0))

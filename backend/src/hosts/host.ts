@@ -3,6 +3,7 @@ import type { Identity } from '../system/identity.js'
 import { chooseAccelerator, type AcceleratorChoice, type AcceleratorSetting } from './accelerator.js'
 import { EngineError, type EngineReport } from './engine.js'
 import { readHostFigures } from './host-report.js'
+import { engineErrorOf } from './jobs.js'
 import type { Accelerator } from './machine.js'
 import { createProbe, readQemuVersion, type QemuVersion } from './probe-boot.js'
 import { LOCAL_HOST } from './run.js'
@@ -31,9 +32,11 @@ export interface HostOptions {
 interface Findings {
   version: QemuVersion | undefined
   choice: AcceleratorChoice
+  /** Why nothing could be found out. */
+  failure?: EngineError
 }
 
-/** After a failure (QEMU is being installed) it is tried again, but not on each request. */
+/** After a failure (QEMU is being installed) a report tries again, but not on each request; a start always does. */
 const RETRY_AFTER_MS = 10_000
 
 export async function openHost(options: HostOptions): Promise<Host> {
@@ -43,12 +46,12 @@ export async function openHost(options: HostOptions): Promise<Host> {
     return { uid: options.worker.uid, gid: kvmGroup }
   }
   let findings: Promise<Findings> | undefined
-  let retryAt = 0
-  const find = (): Promise<Findings> => {
-    if (findings && (retryAt === 0 || performance.now() < retryAt)) return findings
-    retryAt = 0
+  let failedAt: number | undefined
+  const find = (patienceMs: number): Promise<Findings> => {
+    if (findings && (failedAt === undefined || performance.now() < failedAt + patienceMs)) return findings
+    failedAt = undefined
     findings = findOut(options, identityFor).then((found) => {
-      retryAt = found.choice.ok ? 0 : performance.now() + RETRY_AFTER_MS
+      if (!found.choice.ok) failedAt = performance.now()
       return found
     })
     return findings
@@ -56,16 +59,17 @@ export async function openHost(options: HostOptions): Promise<Host> {
   return {
     identityFor,
     async report() {
-      const [{ version, choice }, figures] = await Promise.all([find(), readHostFigures()])
+      const [{ version, choice }, figures] = await Promise.all([find(RETRY_AFTER_MS), readHostFigures()])
       return {
         ok: choice.ok,
         version: version?.text ?? 'none',
         accelerator: { kind: choice.kind, reason: choice.reason, probeMs: choice.probeMs },
-        hosts: [{ id: LOCAL_HOST, up: choice.ok, ...figures }],
+        hosts: [{ id: LOCAL_HOST, up: true, ...figures }],
       }
     },
     async ready() {
-      const { version, choice } = await find()
+      const { version, choice, failure } = await find(0)
+      if (failure) throw failure
       if (!version || !choice.ok) throw new EngineError('engine', choice.reason, { retry: true })
       return { version, accelerator: choice.kind }
     },
@@ -80,16 +84,19 @@ async function findOut(options: HostOptions, identityFor: Host['identityFor']): 
   try {
     version = await readQemuVersion(options.binary)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    return { version: undefined, choice: { kind: 'tcg', ok: false, reason, probeMs: null } }
+    return { version: undefined, ...notFound(error) }
   }
   try {
     const choice = await chooseAccelerator(options.setting, createProbe({ ...options, identityFor }))
     return { version, choice }
   } catch (error) {
-    const reason = `The probe boot could not be prepared: ${error instanceof Error ? error.message : String(error)}`
-    return { version, choice: { kind: 'tcg', ok: false, reason, probeMs: null } }
+    return { version, ...notFound(error) }
   }
+}
+
+function notFound(error: unknown): Pick<Findings, 'choice' | 'failure'> {
+  const failure = engineErrorOf(error)
+  return { failure, choice: { kind: 'tcg', ok: false, reason: failure.message, probeMs: null } }
 }
 
 /** Debian gives /dev/kvm to the group `kvm`; the worker needs it, since supplementary groups are dropped. */

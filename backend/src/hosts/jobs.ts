@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { SandlabError } from '../domain/error.js'
+import { CommandError } from '../system/command.js'
+import { errnoOf, isNoSpace } from '../system/durable-file.js'
+import { QmpError } from '../system/qmp.js'
 import { EngineError, type Job, type JobState } from './engine.js'
 
 /** Finished jobs that are remembered, so that a repeated request finds its answer. */
@@ -93,14 +96,19 @@ async function waitFor<T>(outcome: Promise<T>, options: { signal?: AbortSignal; 
   }
 }
 
-/** Whatever went wrong below, in the contract's words. */
+/** Whatever went wrong below, in the contract's words; the cause keeps the rest for the log. */
 export function engineErrorOf(error: unknown): EngineError {
   if (error instanceof EngineError) return error
   if (error instanceof SandlabError) {
     const code = error.code === 'no_space' ? 'no-space' : error.code === 'node_broken' ? 'broken' : 'engine'
     return new EngineError(code, error.hint ? `${error.message} ${error.hint}` : error.message, { cause: error })
   }
-  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof QmpError || error instanceof CommandError) {
+    return new EngineError('engine', error.message, { cause: error })
+  }
+  const errno = errnoOf(error)
+  if (isNoSpace(errno)) return new EngineError('no-space', "The host's disk is full.", { cause: error })
+  const message = errno ? `The host refused a step (${errno}).` : 'The engine failed; its log says why.'
   return new EngineError('engine', message, { cause: error })
 }
 

@@ -27,9 +27,8 @@ import { watchChild, watchConnection } from './watch.js'
  */
 export async function launchNode(context: EngineContext, spec: NodeSpec): Promise<Run> {
   const { version, accelerator } = await context.host.ready()
-  await requireUsableFiles(context, spec)
   const paths = runPathsOf(context.layout, spec.id)
-  await requireVacant(paths, spec.id)
+  await Promise.all([requireUsableFiles(context, spec), requireVacant(paths, spec.id)])
   const args = qemuArguments({
     spec,
     accelerator,
@@ -42,7 +41,6 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
       uefi: await prepareFirmware(context, spec),
     },
   })
-  await makeRunDir(paths, spec.seed, context.host.identityFor(accelerator))
   const launch: LaunchRecord = {
     version: 1,
     id: spec.id,
@@ -56,6 +54,7 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
     ended: null,
     args,
   }
+  await makeRunDir(paths, spec.seed, context.host.identityFor(accelerator))
   await writeLaunchRecord(paths.launch, launch)
   return runUntilReady(context, createRun(paths, launch, null))
 }
@@ -88,6 +87,7 @@ async function runUntilReady(context: EngineContext, run: Run): Promise<Run> {
   context.live.set(run.id, run)
   try {
     await Promise.race([ready(context, run), failed(child)])
+    if (context.closed.aborted) run.qmp?.close() // it runs; the next backend finds it
     return run
   } catch (error) {
     run.ending = true
@@ -125,8 +125,7 @@ async function ready(context: EngineContext, run: Run): Promise<void> {
   const [client] = await Promise.all([answering(context, run), recordProcess(run)])
   watchConnection(context, run)
   if (run.child) watchChild(context, run)
-  await client.run('cont')
-  await observe(context, run, client)
+  await Promise.all([client.run('cont'), observe(context, run, client)]) // answered in this order
 }
 
 async function recordProcess(run: Run): Promise<void> {

@@ -1,6 +1,5 @@
-import type { Image } from '../domain/image.js'
+import type { ImageId } from '../domain/ids.js'
 import { imageFile, type Layout } from '../domain/layout.js'
-import type { NodeRecord } from '../domain/node.js'
 import { createOverlay, inspectOverlay, trashOverlay } from '../storage/overlays.js'
 import { readQcow2Header } from '../system/qcow2.js'
 import { isSandlabError } from '../domain/error.js'
@@ -9,10 +8,10 @@ import { EngineError, type NodeSpec } from './engine.js'
 /** What is wrong with a node's disk or its base, as a sentence; undefined when it can be started. */
 export async function diskFault(layout: Layout, spec: NodeSpec): Promise<string | undefined> {
   const root = rootOf(spec)
-  const record = { id: spec.id, imageId: spec.base.file, overlayFile: root.file, base: spec.base.fingerprint }
+  const imageId = spec.base.file as ImageId // only named in the reason
+  const record = { id: spec.id, imageId, overlayFile: root.file, base: spec.base.fingerprint }
   const image = { file: spec.base.file, fingerprint: spec.base.fingerprint }
-  // An engine has specs, not records; these fields are all that the look at the files reads.
-  const found = await inspectOverlay(layout, { ...record, diskBytes: root.sizeBytes } as NodeRecord, image as Image)
+  const found = await inspectOverlay(layout, { ...record, diskBytes: root.sizeBytes }, image)
   return found.ok ? undefined : found.reason
 }
 

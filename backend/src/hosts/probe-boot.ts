@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { access, rm, writeFile } from 'node:fs/promises'
+import { access, rm, truncate, writeFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { missingTool } from '../system/debian-packages.js'
 import { runCommand } from '../system/command.js'
@@ -57,13 +57,13 @@ export function createProbe(place: ProbePlace): Probe {
       ),
     async boot(accelerator, limitMs) {
       const name = `probe-${randomBytes(6).toString('hex')}.img`
-      const disk = Buffer.alloc(DISK_BYTES)
-      printingBootSector(`${ANSWER}\n`).copy(disk)
-      await writeFile(`${place.folder}/${name}`, disk, { flag: 'wx', mode: 0o444 })
+      const file = `${place.folder}/${name}`
       try {
+        await writeFile(file, printingBootSector(`${ANSWER}\n`), { flag: 'wx', mode: 0o644 })
+        await truncate(file, DISK_BYTES)
         return await bootOnce(place, accelerator, `${place.folderInQemu}/${name}`, limitMs)
       } finally {
-        await rm(`${place.folder}/${name}`, { force: true })
+        await rm(file, { force: true })
       }
     },
   }

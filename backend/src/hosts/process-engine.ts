@@ -50,7 +50,8 @@ const CAPABILITIES: EngineCapabilities = {
  */
 export async function createProcessEngine(dependencies: ProcessEngineDependencies): Promise<NodeEngine> {
   const listeners = new Set<(node: EngineNode) => void>()
-  const context = await openContext(dependencies, (node) => tellAll(dependencies.log, listeners, node))
+  const closing = new AbortController()
+  const context = await openContext(dependencies, closing.signal, (node) => tellAll(dependencies.log, listeners, node))
   await adoptAll(context)
   const stopWatching = watchAll(context)
   const jobs = createJobs()
@@ -78,7 +79,7 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
       return () => listeners.delete(listener)
     },
     async close() {
-      context.closed = true
+      closing.abort()
       stopWatching()
       jobs.close()
       for (const run of context.live.values()) run.qmp?.close()
@@ -89,6 +90,7 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
 
 async function openContext(
   dependencies: ProcessEngineDependencies,
+  closed: AbortSignal,
   emit: EngineContext['emit'],
 ): Promise<EngineContext> {
   const { layout, dataDir, log } = dependencies
@@ -115,7 +117,7 @@ async function openContext(
     bootId: await readBootId(),
     live: new Map(),
     settled: new Map(),
-    closed: false,
+    closed,
     emit,
   }
 }

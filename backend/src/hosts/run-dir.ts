@@ -24,16 +24,18 @@ export async function openFolders(layout: Layout, dataDir: string, worker: Ident
 
 /** A fresh folder for one start: what an earlier run left is gone, the worker owns `io/` with the seed in it. */
 export async function makeRunDir(paths: RunPaths, seed: GuestSeed | null, worker: Identity | undefined): Promise<void> {
-  await setAside(paths.dir)
-  await mkdir(paths.dir, { recursive: true, mode: 0o711 })
+  const removeOld = await setAside(paths.dir)
+  await mkdir(paths.dir, { mode: 0o711 })
   await mkdir(paths.io, { mode: 0o700 })
-  if (seed) {
-    await makeSeedIso(paths.seed, seed)
-    await chmod(paths.seed, 0o400)
-    if (worker) await chown(paths.seed, worker.uid, worker.gid)
-  }
+  await Promise.all([removeOld(), seed && placeSeed(paths.seed, seed, worker)])
   // Last: from here on other processes of the worker could put links into it.
   if (worker) await chown(paths.io, worker.uid, worker.gid)
+}
+
+async function placeSeed(path: string, seed: GuestSeed, worker: Identity | undefined): Promise<void> {
+  await makeSeedIso(path, seed)
+  await chmod(path, 0o400)
+  if (worker) await chown(path, worker.uid, worker.gid)
 }
 
 /** After the end: sockets, seed and pid go; the logs and `launch.json` stay until the next start. */
@@ -42,17 +44,18 @@ export async function tidyRunDir(paths: RunPaths): Promise<void> {
 }
 
 export async function removeRunDir(paths: RunPaths): Promise<void> {
-  await setAside(paths.dir)
+  const remove = await setAside(paths.dir)
+  await remove()
 }
 
-/** By rename first, so that no half-removed folder is ever taken for a node's. */
-async function setAside(dir: string): Promise<void> {
+/** By rename first, so that no half-removed folder is ever taken for a node's. Resolves with the rest of the work. */
+async function setAside(dir: string): Promise<() => Promise<void>> {
   const aside = `${dir}.${randomBytes(4).toString('hex')}.gone`
   try {
     await rename(dir, aside)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return async () => undefined
     throw error
   }
-  await rm(aside, { recursive: true, force: true })
+  return () => rm(aside, { recursive: true, force: true })
 }

@@ -53,8 +53,8 @@ export interface EngineContext {
   live: Map<NodeId, Run>
   /** Nodes that have ended or could not be started, as last seen. */
   settled: Map<NodeId, EngineNode>
-  /** The engine no longer watches: ends are another one's business. */
-  closed: boolean
+  /** Aborted: the engine no longer watches, and acts on nothing; ends are another one's business. */
+  closed: AbortSignal
   emit(node: EngineNode): void
 }
 

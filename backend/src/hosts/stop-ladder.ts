@@ -62,10 +62,10 @@ async function askGuest(context: EngineContext, run: Run, grace: Grace): Promise
   let pressAgainAt = 0
   while (grace.leftMs() > 0) {
     if (performance.now() >= pressAgainAt) {
-      if (!(await pressPowerButton(run))) return endedWithin(run, 0)
+      if (!(await pressPowerButton(run))) return endedWithin(context, run, 0)
       pressAgainAt = performance.now() + context.timings.powerButton
     }
-    const ended = await endedWithin(run, Math.min(LOOK_MS, grace.leftMs()))
+    const ended = await endedWithin(context, run, Math.min(LOOK_MS, grace.leftMs()))
     if (ended) return ended
   }
   return null
@@ -91,12 +91,12 @@ async function pressPowerButton(run: Run): Promise<boolean> {
 async function quitQemu(context: EngineContext, run: Run): Promise<EngineNode | null> {
   run.rung = 'quit'
   try {
-    if (!run.qmp) return await endedWithin(run, 0)
+    if (!run.qmp) return await endedWithin(context, run, 0)
     await run.qmp.run('quit')
   } catch {
-    if (run.qmp) return endedWithin(run, 0) // it does not answer: no use in waiting for it
+    if (run.qmp) return endedWithin(context, run, 0) // it does not answer: no use in waiting for it
   }
-  return endedWithin(run, context.timings.quit)
+  return endedWithin(context, run, context.timings.quit)
 }
 
 async function signalRun(
@@ -108,14 +108,17 @@ async function signalRun(
   run.rung = rung
   const target = run.launch.process
   if (target) await signalProcess(target, signal)
-  return endedWithin(run, context.timings.signal)
+  return endedWithin(context, run, context.timings.signal)
 }
 
-async function endedWithin(run: Run, ms: number): Promise<EngineNode | null> {
-  if (ms === 0) return Promise.race([run.ended, Promise.resolve(null)])
+/** Throws EngineError `lost` when the engine is closed meanwhile: the ladder is then climbed no further. */
+async function endedWithin(context: EngineContext, run: Run, ms: number): Promise<EngineNode | null> {
   const over = new AbortController()
+  const waited = AbortSignal.any([over.signal, context.closed])
   try {
-    return await Promise.race([run.ended, delay(ms, null, { signal: over.signal })])
+    return await Promise.race([run.ended, delay(ms, null, { signal: waited })])
+  } catch (error) {
+    throw new EngineError('lost', 'The engine was closed during the stop.', { retry: true, cause: error })
   } finally {
     over.abort()
   }

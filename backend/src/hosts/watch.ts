@@ -26,7 +26,7 @@ export function watchConnection(context: EngineContext, run: Run): void {
 async function follow(context: EngineContext, run: Run, client: QmpClient): Promise<void> {
   await client.closed
   if (run.qmp === client) run.qmp = null
-  if (run.ending || context.closed) return
+  if (run.ending || context.closed.aborted) return
   await connectionLost(context, run).catch((error: unknown) => {
     context.log.error({ err: error, nodeId: run.id }, 'a node that hung up could not be looked at')
   })
@@ -70,7 +70,8 @@ async function look(context: EngineContext, run: Run): Promise<void> {
 async function answerOrMiss(context: EngineContext, run: Run): Promise<void> {
   try {
     if (!run.qmp && run.phase !== 'starting') {
-      await attachQmp(context, run)
+      const client = await attachQmp(context, run)
+      if (context.closed.aborted) return client.close()
       watchConnection(context, run)
     }
     if (run.qmp) await observe(context, run, run.qmp)
@@ -90,7 +91,7 @@ async function connectionLost(context: EngineContext, run: Run): Promise<void> {
   if (!target) return
   const deadline = performance.now() + GONE_WITHIN_MS
   while (performance.now() < deadline) {
-    if (run.ending || run.exit || context.closed) return
+    if (run.ending || run.exit || context.closed.aborted) return
     if (!run.child && !(await isSameProcess(target))) return finishRun(context, run)
     await delay(20)
   }

@@ -65,7 +65,8 @@ export async function connectQmp(path: string, options: QmpOptions = {}): Promis
   const line = openLine(path, options)
   try {
     const version = await within(line.greeting, timeoutMs, () => new QmpError('silent', `QMP at ${path} did not greet`))
-    await line.send('qmp_capabilities', undefined, timeoutMs)
+    // Not waited for: QEMU answers in order, so a refusal shows in whatever is asked next.
+    line.send('qmp_capabilities', undefined, timeoutMs).catch(line.close)
     return {
       version,
       closed: line.closed,

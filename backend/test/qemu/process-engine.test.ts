@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -11,6 +11,8 @@ import { workerIdentity } from '../../src/system/identity.js'
 import { POWER_OFF, READY } from '../support/tiny-guest.js'
 import { describeEngine, eventually } from './engine-contract.js'
 import { createProcessLab, pidOf, qemusIn, statusField, type ProcessLab } from './process-lab.js'
+
+jest.setTimeout(120_000)
 
 describeEngine('QEMU processes', async () => {
   const lab = await createProcessLab()

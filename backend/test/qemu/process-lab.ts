@@ -32,7 +32,7 @@ export interface ProcessLabOptions {
 }
 
 /** Quick looks, so that tests of silence take no minutes; the promised 2 s are the defaults' business. */
-const TIMINGS = { heartbeat: 200, qmpCommand: 1000, powerButton: 200, quit: 3000 }
+const TIMINGS = { heartbeat: 200, qmpCommand: 1000, powerButton: 200, quit: 3000, signal: 1500 }
 
 export async function createProcessLab(options: ProcessLabOptions = {}): Promise<ProcessLab> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'sbx-')))
@@ -50,6 +50,8 @@ export async function createProcessLab(options: ProcessLabOptions = {}): Promise
         dataDir,
         log: createLog('silent'),
         accelerator: 'tcg',
+        // Another QEMU than the installed one can be tried: its path in this variable.
+        binary: process.env['SANDLABX_TEST_QEMU'] ?? 'qemu-system-x86_64',
         timings: TIMINGS,
         ...changes,
       })
@@ -67,9 +69,9 @@ export async function createProcessLab(options: ProcessLabOptions = {}): Promise
 
 /** The QEMU processes whose working folder is this data folder: ours, and nobody else's. */
 export function qemusIn(dataDir: string): number[] {
-  const pids = execFileSync('ps', ['-eo', 'pid=,comm='], { encoding: 'utf8' })
+  const pids = execFileSync('ps', ['-eo', 'pid=,args=', '-ww'], { encoding: 'utf8' })
     .split('\n')
-    .filter((line) => line.includes('qemu-system'))
+    .filter((line) => line.includes('qemu-system') && line.includes('-uuid'))
     .map((line) => Number.parseInt(line, 10))
   return pids.filter((pid) => {
     try {
