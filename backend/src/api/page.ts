@@ -42,18 +42,30 @@ export function contentSecurity(): RequestHandler[] {
 }
 
 /** The built page: files with a hash in their name for ever, `index.html` with this response's nonce, never cached. */
-export function mountPage(app: Express, folder: string): void {
+export function mountPage(app: Express, folder: string, trustProxy: boolean): void {
   app.use(
     '/assets',
     express.static(`${folder}/assets`, { immutable: true, maxAge: '1y', index: false, fallthrough: false }),
   )
   app.use(express.static(folder, { index: false, maxAge: '1h' }))
   app.get('/{*path}', async (request, response, next) => {
-    if (request.path.startsWith('/api/') || request.path === '/metrics' || !request.accepts('html')) return next()
+    if (request.path.startsWith('/api/') || request.path === '/metrics' || isFile(request.path)) return next()
     const html = await readFile(`${folder}/index.html`, 'utf8')
     response.setHeader('Cache-Control', 'no-store')
-    response.type('html').send(html.replaceAll('__CSP_NONCE__', String(response.locals['nonce'])))
+    const filled = html
+      .replaceAll('__CSP_NONCE__', String(response.locals['nonce']))
+      .replaceAll('__BASE__', basePath(request, trustProxy))
+    response.type('html').send(filled)
   })
+}
+
+/** A missing script must be a 404, not the page. */
+const isFile = (path: string) => /\.[a-z0-9]+$/i.test(path)
+
+/** The path under which a trusted proxy serves us; all of the page's addresses are relative to it. */
+function basePath(request: IncomingMessage, trustProxy: boolean): string {
+  const prefix = trustProxy ? request.headers['x-forwarded-prefix'] : undefined
+  return typeof prefix === 'string' && /^(?:\/[\w.-]+)+$/.test(prefix) ? `${prefix}/` : '/'
 }
 
 /** `/api/docs`: Swagger UI from its package, started by a file of ours, so that no script is inline. */

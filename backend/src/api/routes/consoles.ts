@@ -7,6 +7,8 @@ import { route } from '../route.js'
 import { labOf } from '../services.js'
 import { nodeFor, nodeParams } from './nodes.js'
 
+/** A page names the moment, so that its browser asks again. */
+const pictureQuery = z.strictObject({ at: z.string().max(40).optional() })
 const SERIAL_LOG_BYTES = 256 * 1024
 
 export const consoleRoutes = [
@@ -112,6 +114,7 @@ export const consoleRoutes = [
     summary: 'The screen now',
     access: 'signed-in',
     params: nodeParams,
+    query: pictureQuery,
     answer: { status: 200, contentType: 'image/png' },
     errors: ['not_found', 'console_not_available'],
     async handle(context) {
@@ -126,6 +129,7 @@ export const consoleRoutes = [
     summary: 'The last picture of its screen that was taken',
     access: 'signed-in',
     params: nodeParams,
+    query: pictureQuery,
     answer: { status: 200, contentType: 'image/png' },
     errors: ['not_found'],
     async handle(context) {
