@@ -78,6 +78,7 @@ export async function startBackend(io: Io, options: BackendOptions, abort: Abort
   } catch (error) {
     child.kill('SIGTERM')
     await Promise.race([ended, pause(STOP_TIMEOUT_MS, undefined, { ref: false })])
+    if (abort.aborted) throw interrupted() // whether it then ended by itself is no news
     if (error instanceof BackendEnded) throw await explainEnding(error.ending, logFile, logStart)
     throw error
   } finally {
@@ -131,7 +132,7 @@ async function untilReady(
 ): Promise<{ url: string; safeMode: string | null }> {
   const deadline = Date.now() + START_TIMEOUT_MS
   while (Date.now() < deadline) {
-    if (abort.aborted) throw new SandlabError('cancelled', 'Cancelled; the backend was told to stop.')
+    if (abort.aborted) throw interrupted()
     const running = await readRunningBackend(layout, io.serverScript)
     if (running?.pid === pid) {
       const state = await askReady(running.url)
@@ -143,6 +144,10 @@ async function untilReady(
   throw new SandlabError('internal', `The backend did not get ready within ${START_TIMEOUT_MS / 1000} s.`, {
     hint: `Its log is ${backendLogFile(layout)}.`,
   })
+}
+
+function interrupted(): SandlabError {
+  return new SandlabError('cancelled', 'Cancelled; the backend was told to stop.')
 }
 
 async function askReady(url: string): Promise<'ready' | 'starting' | { safeMode: string }> {

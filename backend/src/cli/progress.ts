@@ -27,7 +27,7 @@ function liveLine(io: Io, first: string): Progress {
   const draw = () => {
     frame = (frame + 1) % FRAMES.length
     const elapsed = Math.floor((Date.now() - startedAt) / 1000)
-    const line = fit(`${oneLine(text)}${elapsed >= 1 ? ` · ${elapsed} s` : ''}`, (io.stderr.columns ?? 80) - 3)
+    const line = fit(`${oneLine(text)}${elapsed >= 1 ? ` · ${elapsed} s` : ''}`, (io.stderr.columns || 80) - 3)
     io.stderr.write(`\r\u001B[2K${paint(io, io.stderr, 'cyan', FRAMES[frame] ?? '')} ${line}`)
   }
   const timer = setInterval(draw, FRAME_MS)

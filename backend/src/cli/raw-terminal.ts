@@ -76,7 +76,7 @@ export function takeTerminal(io: Io, listener: TerminalListener): RawTerminal {
   stdin.resume()
 
   return {
-    size: () => ({ columns: clamp(stdout.columns ?? 80), rows: clamp(stdout.rows ?? 24) }),
+    size: () => ({ columns: clamp(stdout.columns || 80), rows: clamp(stdout.rows || 24) }),
     draw(bytes, drawn) {
       watchScreen(bytes)
       stdout.write(bytes, () => drawn?.())

@@ -1,4 +1,3 @@
-import { box } from '@clack/prompts'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { SandlabError } from '../domain/error.js'
@@ -20,7 +19,7 @@ import { port } from './option-values.js'
 import { startProgress } from './progress.js'
 import { verb, type Run } from './run.js'
 import { beginBuild, buildStarter, wantedStarters } from './starter-images.js'
-import { oneLine } from './text.js'
+import { oneLine, paint } from './text.js'
 
 /** up: starts the backend of this machine, makes a first image, says where to go, and stays until Ctrl-C. */
 export function addUpCommand(program: Command, io: Io): void {
@@ -92,7 +91,10 @@ async function attend(
   )
   let outcome = await Promise.race([left, ended, welcomed])
   if (outcome instanceof Error && !leave.aborted) {
-    if (options.detach) throw outcome // and the backend goes on: it is well, only what came after failed
+    if (options.detach) {
+      backend.release() // it is well; only what came after failed
+      throw outcome
+    }
     io.stderr.write(`${outcome.message}\n`)
   }
   if (outcome === 'done' && options.detach) {
@@ -156,10 +158,20 @@ async function announce(run: Run, layout: Layout, backend: RunningBackend): Prom
   const lines = [`Address   ${backend.url}`]
   if (first) lines.push(`Login     ${first.login}`, `Password  ${first.password}`)
   if (io.stdout.isTTY) {
-    box(lines.join('\n'), 'SandLabX is ready', { output: io.stdout, withGuide: false, width: 'auto', rounded: true })
+    io.stdout.write(`\n${drawBox(io, 'SandLabX is ready', lines)}\n\n`)
   } else {
     io.stdout.write(`SandLabX is ready\n${lines.join('\n')}\n`)
   }
+}
+
+function drawBox(io: Io, title: string, lines: string[]): string {
+  const width = Math.max(title.length, ...lines.map((line) => line.length)) + 4
+  const edge = (text: string) => paint(io, io.stdout, 'green', text)
+  return [
+    edge(`╭─ ${title} ${'─'.repeat(width - title.length - 3)}╮`),
+    ...lines.map((line) => `${edge('│')}  ${line.padEnd(width - 2)}${edge('│')}`),
+    edge(`╰${'─'.repeat(width)}╯`),
+  ].join('\n')
 }
 
 /** What has failed though the backend is ready, such as its database: without it nobody can sign in. */

@@ -1,10 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { spawn as spawnPty } from 'node-pty'
 import { anImage, aNode } from '../support/cli-fixtures.js'
 import { cli, startCli, type CliOptions, type CliRun } from '../support/cli.js'
+import { compileSources, type CompiledSources } from '../support/compiled-backend.js'
 import { until } from '../support/until.js'
 
 let dataDir: string
@@ -25,7 +27,9 @@ afterEach(async () => {
     run.signal('SIGTERM')
     await run.result
   }
-  await cli(['down'], options()) // a detached one
+  const left = await backend().catch(() => undefined) // a detached one
+  if (left && isAlive(left.pid)) process.kill(left.pid, 'SIGTERM')
+  await until(() => !left || !isAlive(left.pid))
   for (const child of children.splice(0)) child.kill('SIGKILL')
   await rm(dataDir, { recursive: true, force: true })
 })
@@ -65,6 +69,13 @@ describe('sandlabx up', () => {
     await until(() => run.out().includes('Password'))
     expect(run.out()).toMatch(/╭.*SandLabX is ready.*╮/)
     expect(run.out()).toMatch(/│ +Password +first-password +│/)
+  })
+
+  it('comes back on a terminal that does not know its width', async () => {
+    const ready = await cli(['up', '--detach'], { ...options({}, true), columns: 0 })
+    expect(ready).toMatchObject({ exitCode: 0 })
+    expect(ready.out).toContain('first-password')
+    expect(ready.err).toContain('The backend is ready')
   })
 
   it('stops the backend once on Ctrl-C, however often it is pressed, and ends well', async () => {
@@ -165,6 +176,62 @@ describe('sandlabx up', () => {
     run.signal('SIGINT')
     expect((await run.result).exitCode).toBe(130)
     expect(await stat(join(dataDir, 'run/backend.json')).catch(() => undefined)).toBeUndefined()
+  })
+})
+
+describe('sandlabx up on a real terminal', () => {
+  let sources: CompiledSources
+
+  beforeAll(async () => {
+    sources = await compileSources(['cli', 'domain'])
+    await copyFile(join(import.meta.dirname, '../support/fake-backend.js'), sources.path('main.js'))
+  })
+  afterAll(() => sources.remove())
+
+  function upOnTerminal(...argv: string[]) {
+    const env = { PATH: process.env['PATH'], NO_COLOR: '1', SANDLABX_DATA: dataDir, ...options().env, HOME: dataDir }
+    const pty = spawnPty(process.execPath, [sources.path('cli/main.js'), 'up', ...argv], { env, cols: 100, rows: 30 })
+    const seen = { text: '', exitCode: undefined as number | undefined }
+    pty.onData((text) => (seen.text += text))
+    pty.onExit(({ exitCode }) => (seen.exitCode = exitCode))
+    return { pty, seen }
+  }
+
+  it('Ctrl-C reaches the backend once, as a request to stop, and the command ends', async () => {
+    const { pty, seen } = upOnTerminal()
+    await until(
+      () => seen.text.includes('Ctrl-C stops'),
+      () => seen.text,
+    )
+    pty.write('\u0003')
+    await until(
+      () => seen.exitCode !== undefined,
+      () => seen.text,
+    )
+    expect(seen.exitCode).toBe(0)
+    expect(await said()).toBe('SIGTERM\n')
+  })
+
+  it('ends with --detach, also when what comes after the start fails', async () => {
+    const well = upOnTerminal('--detach')
+    await until(
+      () => well.seen.exitCode !== undefined,
+      () => well.seen.text,
+    )
+    expect(well.seen.exitCode).toBe(0)
+    const { pid } = await backend()
+    expect(isAlive(pid)).toBe(true)
+    process.kill(pid, 'SIGTERM')
+    await until(() => !isAlive(pid))
+    // Somebody else's folder: the backend could start, but we may not read its credential.
+    await rm(join(dataDir, 'state'), { recursive: true })
+    await mkdir(join(dataDir, 'state/local-token'), { recursive: true })
+    const refused = upOnTerminal('--detach')
+    await until(
+      () => refused.seen.exitCode !== undefined,
+      () => refused.seen.text,
+    )
+    expect(refused.seen.exitCode).toBe(1)
   })
 })
 

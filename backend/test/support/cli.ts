@@ -8,6 +8,8 @@ export interface CliOptions {
   env?: Record<string, string | undefined>
   /** Standard output and error are a terminal. */
   terminal?: boolean
+  /** Of that terminal; some say 0. */
+  columns?: number
   /** What is typed or piped into it; it ends after that unless `terminal`. */
   stdin?: string
   homeDir?: string
@@ -34,8 +36,8 @@ export async function cli(argv: string[], options: CliOptions = {}): Promise<Cli
 }
 
 export function startCli(argv: string[], options: CliOptions = {}): CliRun {
-  const stdout = collector(options.terminal === true)
-  const stderr = collector(options.terminal === true)
+  const stdout = collector(options.terminal === true, options.columns)
+  const stderr = collector(options.terminal === true, options.columns)
   const listeners = new Set<(signal: NodeJS.Signals) => void>()
   const stdin = Object.assign(new PassThrough(), { isTTY: options.terminal === true, setRawMode: () => stdin })
   if (options.stdin !== undefined) stdin.write(options.stdin)
@@ -61,7 +63,7 @@ export function startCli(argv: string[], options: CliOptions = {}): CliRun {
   }
 }
 
-function collector(isTTY: boolean) {
+function collector(isTTY: boolean, columns = 120) {
   const chunks: Buffer[] = []
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -70,7 +72,7 @@ function collector(isTTY: boolean) {
     },
   })
   return {
-    stream: Object.assign(stream, { isTTY, columns: 120, rows: 40 }),
+    stream: Object.assign(stream, { isTTY, columns, rows: 40 }),
     text: () => Buffer.concat(chunks).toString('utf8'),
   }
 }

@@ -1,6 +1,6 @@
 // Stands in for the backend's process in the tests of `sandlabx up`, `down` and `doctor`: the same files, environment
 // and signals, and no lab behind. FAKE_BACKEND says how it behaves.
-import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 
 const { SANDLABX_DATA: data, SANDLABX_PORT: port = '0', SANDLABX_HOST: host = '127.0.0.1' } = process.env
@@ -98,7 +98,8 @@ const server = createServer((request, response) => {
   })
 })
 server.listen(Number(port), host, () => {
-  writeFileSync(`${data}/state/local-token`, 'sbx_local_fake', { mode: 0o600 })
+  if (!existsSync(`${data}/state/local-token`))
+    writeFileSync(`${data}/state/local-token`, 'sbx_local_fake', { mode: 0o600 })
   writeFileSync(`${data}/state/first-login`, JSON.stringify({ login: 'admin', password: 'first-password' }))
   const url = `http://${host}:${server.address().port}`
   writeFileSync(`${data}/run/backend.json`, JSON.stringify({ pid: process.pid, url }))
