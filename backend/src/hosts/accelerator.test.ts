@@ -39,10 +39,13 @@ describe('the accelerator', () => {
     )
   })
 
-  it('is TCG when KVM fails at once, with its words', async () => {
-    const failed: ProbeOutcome = { answered: false, ms: 12, reason: 'Could not access KVM: Permission denied' }
-    const choice = await chooseAccelerator('auto', machine([failed], answered(70)))
-    expect(choice.reason).toContain('a probe boot failed: Could not access KVM: Permission denied')
+  it.each([
+    ['Could not access KVM kernel module: Permission denied', 'the user that runs QEMU may not open it.'],
+    ['KVM internal error', 'a probe boot failed: KVM internal error.'],
+  ])('is TCG when KVM fails at once with %j, which is told', async (reason, told) => {
+    const choice = await chooseAccelerator('auto', machine([{ answered: false, ms: 12, reason }], answered(70)))
+    expect(choice).toMatchObject({ kind: 'tcg', ok: true })
+    expect(choice.reason).toMatch(`/dev/kvm is there, but ${told}`)
   })
 
   it('is TCG without a probe of KVM when there is no device', async () => {

@@ -39,22 +39,26 @@ export async function chooseAccelerator(setting: AcceleratorSetting, probe: Prob
   }
   const kvm = await probe.boot('kvm', KVM_LIMIT_MS)
   if (kvm.answered) return useKvm(kvm.ms)
-  if (setting === 'kvm') return noKvm(`KVM was chosen in the settings, but ${withoutKvm(kvm, KVM_LIMIT_MS)}`)
+  if (setting === 'kvm') return noKvm(`KVM was chosen in the settings. ${withoutKvm(kvm, KVM_LIMIT_MS)}`)
 
   const tcg = await probe.boot('tcg', TCG_LIMIT_MS)
   // A machine so busy that even TCG takes longer than KVM's limit has shown nothing about KVM: ask again, longer.
   if (tcg.answered && tcg.ms > KVM_LIMIT_MS) {
     const limitMs = Math.min(2 * tcg.ms, TCG_LIMIT_MS)
     const again = await probe.boot('kvm', limitMs)
-    return again.answered ? useKvm(again.ms) : useTcg(tcg, sentence(withoutKvm(again, limitMs)))
+    return again.answered ? useKvm(again.ms) : useTcg(tcg, withoutKvm(again, limitMs))
   }
-  return useTcg(tcg, sentence(withoutKvm(kvm, KVM_LIMIT_MS)))
+  return useTcg(tcg, withoutKvm(kvm, KVM_LIMIT_MS))
 }
 
 function withoutKvm(outcome: { ms: number; reason: string }, limitMs: number): string {
-  return outcome.ms >= limitMs
-    ? `/dev/kvm is there, but a probe boot gave no answer in ${formatDuration(limitMs)}: software or nested KVM.`
-    : `/dev/kvm is there, but a probe boot failed: ${outcome.reason}`
+  if (outcome.ms >= limitMs) {
+    return `/dev/kvm is there, but a probe boot gave no answer in ${formatDuration(limitMs)}: software or nested KVM.`
+  }
+  if (outcome.reason.includes('Permission denied')) {
+    return '/dev/kvm is there, but the user that runs QEMU may not open it.'
+  }
+  return `/dev/kvm is there, but a probe boot failed: ${outcome.reason}.`
 }
 
 function useKvm(ms: number): AcceleratorChoice {
@@ -70,9 +74,5 @@ function useTcg(outcome: ProbeOutcome, why: string): AcceleratorChoice {
     const reason = `${why} Under TCG the probe boot answered in ${formatDuration(outcome.ms)}.`
     return { kind: 'tcg', ok: true, probeMs: outcome.ms, reason }
   }
-  return { kind: 'tcg', ok: false, probeMs: null, reason: `${why} Under TCG the probe boot failed: ${outcome.reason}` }
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1)
+  return { kind: 'tcg', ok: false, probeMs: null, reason: `${why} Under TCG the probe boot failed: ${outcome.reason}.` }
 }

@@ -104,7 +104,10 @@ function outcomeOf(child: ChildProcess, binary: string, limitMs: number, ms: () 
     })
     child.once('close', (code, signal) => {
       clearTimeout(timer)
-      fail(newestLines(complaint, 2) || `QEMU ended with ${signal ?? `exit code ${code}`}`)
+      fail(
+        newestLines(complaint, 2).replaceAll('\n', '; ').replace(/\.$/, '') ||
+          `QEMU ended with ${signal ?? `exit code ${code}`}`,
+      )
     })
   })
 }

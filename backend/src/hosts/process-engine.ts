@@ -49,14 +49,15 @@ const CAPABILITIES: EngineCapabilities = {
  * too long a path; without QEMU it opens all the same, and `probe()` says what is missing.
  */
 export async function createProcessEngine(dependencies: ProcessEngineDependencies): Promise<NodeEngine> {
+  const { log } = dependencies
   const listeners = new Set<(node: EngineNode) => void>()
   const closing = new AbortController()
-  const context = await openContext(dependencies, closing.signal, (node) => tellAll(dependencies.log, listeners, node))
+  const context = await openContext(dependencies, closing.signal, (node) => tellAll(log, listeners, node))
   await adoptAll(context)
   const stopWatching = watchAll(context)
   const jobs = createJobs()
   const actions = createPowerActions(context)
-  void context.host.report() // the probe is done by the first start
+  context.host.report().catch((error: unknown) => log.warn({ err: error }, 'the accelerator could not be probed yet'))
 
   return {
     kind: 'process',

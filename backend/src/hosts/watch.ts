@@ -63,6 +63,7 @@ async function look(context: EngineContext, run: Run): Promise<void> {
   if (!run.child && !(await isSameProcess(run.launch.process))) return finishRun(context, run)
   await answerOrMiss(context, run)
   if (run.reason === DISK_FULL && (await hasRoomAgain(context))) await run.qmp?.run('cont').catch(() => undefined)
+  await rotateLog(run.paths.qemuLog) // a guest may find a warning that it can repeat
   const rotated = await rotateLog(run.paths.serialLog)
   if (rotated) context.log.debug({ nodeId: run.id }, 'the serial log was put aside')
 }
