@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { CONSOLE_KINDS, CONSOLE_MODES } from './console-codes.js'
 
-export const CONSOLE_KINDS = ['serial', 'screen'] as const
-export const CONSOLE_MODES = ['control', 'view'] as const
+export * from './console-codes.js'
+
 export const consoleRequestSchema = z
   .strictObject({ kind: z.enum(CONSOLE_KINDS), mode: z.enum(CONSOLE_MODES).default('control') })
   .meta({ id: 'ConsoleRequest' })
@@ -21,20 +22,6 @@ export const consoleTicketSchema = z
   })
   .meta({ id: 'ConsoleTicket' })
 export type ConsoleTicket = z.infer<typeof consoleTicketSchema>
-
-/** WebSocket close codes of every console, and what the client does about each. */
-export const CLOSE = {
-  badTicket: 4401,
-  notAllowed: 4403,
-  notRunning: 4404,
-  takenOver: 4409,
-  tooManyViewers: 4429,
-  unavailable: 4502,
-} as const
-
-export const CONSOLE_PATH = '/ws/console'
-export const TICKET_LIFETIME_MS = 30_000
-export const MAX_VIEWERS_PER_NODE = 24
 
 /**
  * The serial console's WebSocket: binary messages are the line's bytes in both directions; text messages are these, as
@@ -78,9 +65,6 @@ export type SerialServerMessage =
   /** The reader was too slow and lost this many bytes; the log has them. */
   | { type: 'skipped'; bytes: number }
   | { type: 'node-stopped' }
-
-export const SERIAL_REPLAY_BYTES = 256 * 1024
-export const SERIAL_WINDOW_BYTES = 1024 * 1024
 
 /** Keys by their QEMU qcode names (`ctrl`, `alt`, `delete`, `f1`…), pressed together. */
 export const sendKeysSchema = z

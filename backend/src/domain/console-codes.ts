@@ -1,0 +1,23 @@
+// The figures that both ends of a console agree on. Apart from the schemas, because the page's consoles need no zod.
+
+export const CONSOLE_KINDS = ['serial', 'screen'] as const
+export const CONSOLE_MODES = ['control', 'view'] as const
+
+/** WebSocket close codes of every console, and what the client does about each. */
+export const CLOSE = {
+  badTicket: 4401,
+  notAllowed: 4403,
+  notRunning: 4404,
+  takenOver: 4409,
+  tooManyViewers: 4429,
+  unavailable: 4502,
+} as const
+
+export const CONSOLE_PATH = '/ws/console'
+export const TICKET_LIFETIME_MS = 30_000
+export const MAX_VIEWERS_PER_NODE = 24
+
+/** What a viewer of the serial line is shown of the past. */
+export const SERIAL_REPLAY_BYTES = 256 * 1024
+/** What may be sent to a viewer and not yet acknowledged. */
+export const SERIAL_WINDOW_BYTES = 1024 * 1024

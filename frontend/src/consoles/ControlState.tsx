@@ -1,0 +1,49 @@
+import type { ConsoleMode, Viewer } from '@domain/console.js'
+import { BarButton } from './BarButton.js'
+import classes from './ConsoleBar.module.css'
+import type { ConsoleHandle } from './console-view.js'
+
+interface Props {
+  handle: ConsoleHandle | null
+  mode: ConsoleMode
+  viewers: readonly Viewer[]
+  selfId: string
+  /** Grows with each key that was pressed in vain: then this draws the eye. */
+  idleKeys: number
+}
+
+/** Who types. Silent while one is alone and can type. */
+export function ControlState({ handle, mode, viewers, selfId, idleKeys }: Props) {
+  if (mode === 'view') {
+    return (
+      <output key={idleKeys} data-called={idleKeys > 0 || undefined} className={classes['control']}>
+        <span>View only</span>
+      </output>
+    )
+  }
+  if (handle?.kind !== 'serial') return null
+  const serial = viewers.filter(({ kind }) => kind === 'serial')
+  const writer = serial.find((viewer) => viewer.writer)
+  const isMine = writer?.id === selfId
+  if (serial.length === 0 || (isMine && serial.length === 1)) return null
+  return (
+    <output key={idleKeys} data-called={idleKeys > 0 || undefined} className={classes['control']}>
+      <span>{isMine ? 'You have control' : writerText(writer, serial, selfId)}</span>
+      {isMine ? (
+        <BarButton label="Let the next one type" wide onClick={handle.releaseControl}>
+          Release
+        </BarButton>
+      ) : (
+        <BarButton label="Type yourself; everybody here sees it" wide urgent onClick={handle.takeControl}>
+          Take control
+        </BarButton>
+      )}
+    </output>
+  )
+}
+
+function writerText(writer: Viewer | undefined, all: readonly Viewer[], selfId: string): string {
+  if (!writer) return 'Nobody has control'
+  const self = all.find(({ id }) => id === selfId)
+  return writer.login === self?.login ? 'Your other window has control' : `${writer.login} has control`
+}
