@@ -13,7 +13,14 @@ import { NodesPage } from './pages/NodesPage.js'
 import { NotFoundPage } from './pages/NotFoundPage.js'
 import { NodesSkeleton } from './pages/nodes/NodesSkeleton.js'
 import { parseSearch, stringifySearch } from './util/address.js'
-import { readAuditSearch, readConsolesSearch, readImagesSearch, readNodesSearch, readPeopleSearch } from './search.js'
+import {
+  readAuditSearch,
+  readConsoleSearch,
+  readConsolesSearch,
+  readImagesSearch,
+  readNodesSearch,
+  readPeopleSearch,
+} from './search.js'
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
   component: App,
@@ -43,6 +50,7 @@ const nodeOverview = createRoute({
 const nodeConsole = createRoute({
   getParentRoute: () => node,
   path: 'console',
+  validateSearch: readConsoleSearch,
   component: lazyRouteComponent(() => import('./pages/node/ConsoleTab.js'), 'ConsoleTab'),
 })
 const nodeDisk = createRoute({

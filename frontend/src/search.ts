@@ -21,6 +21,14 @@ export function readNodesSearch(search: Record<string, unknown>) {
 }
 export type NodesSearch = ReturnType<typeof readNodesSearch>
 
+/** The console on a node's page; the workspace keeps its own in `layout`. */
+export function readConsoleSearch(search: Record<string, unknown>) {
+  return said({
+    kind: readOne(search['kind'], ['serial', 'screen']),
+    mode: readOne(search['mode'], ['control', 'view']),
+  })
+}
+
 export function readConsolesSearch(search: Record<string, unknown>) {
   return said({ layout: readText(search['layout'], 8000) })
 }

@@ -27,7 +27,7 @@ export function fakeServer(routes: Record<string, Handler> = {}): FakeServer {
   }
   globalThis.fetch = async (input, init) => {
     if (server.down) throw new TypeError('Failed to fetch')
-    const url = new URL(String(input))
+    const url = new URL(input as string) // the client names addresses by text
     const call: Call = {
       method: init?.method ?? 'GET',
       path: url.pathname.replace(/^.*?\/api\//, '') + url.search,

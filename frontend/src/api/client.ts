@@ -45,6 +45,13 @@ export async function requestText(path: string, signal?: AbortSignal): Promise<s
   return response.text()
 }
 
+/** As `request`, for pictures. */
+export async function requestPicture(path: string, signal: AbortSignal): Promise<Blob> {
+  const response = await send('GET', path, { signal })
+  if (!response.ok) throw await readError(response)
+  return response.blob()
+}
+
 async function send(method: Method, path: string, options: { body?: unknown; signal?: AbortSignal }) {
   const headers: Record<string, string> = { accept: 'application/json' }
   if (method !== 'GET') headers['x-requested-with'] = 'sandlabx'

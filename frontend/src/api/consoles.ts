@@ -1,7 +1,7 @@
 import type { ConsoleTicket } from '@domain/console.js'
 import type { ConsoleApi } from '../consoles/console-api.js'
-import { request, requestText } from './client.js'
-import { lastScreenUrl } from './nodes.js'
+import { apiUrl, request, requestText } from './client.js'
+import { lastScreenPath } from './nodes.js'
 
 /** What consoles ask of the server. */
 export const consoleApi: ConsoleApi = {
@@ -15,5 +15,5 @@ export const consoleApi: ConsoleApi = {
   sendKeys: (nodeId, keys) => request<void>('POST', `nodes/${nodeId}/keys`, { body: { keys } }),
   typeText: (nodeId, text, signal) => request<void>('POST', `nodes/${nodeId}/type`, { body: { text }, signal }),
   serialLog: (nodeId, signal) => requestText(`nodes/${nodeId}/serial-log`, signal),
-  lastScreenUrl,
+  lastScreenUrl: (nodeId, version) => `${apiUrl(lastScreenPath(nodeId))}#${version}`,
 }

@@ -10,7 +10,7 @@ import {
   useQueryClient,
 } from '@tanstack/react-query'
 import type { z } from 'zod'
-import { apiUrl, request } from './client.js'
+import { request } from './client.js'
 
 /** What is sent: fields with a default may be left out. */
 export type NewNode = z.input<typeof createNodeSchema>
@@ -126,22 +126,26 @@ export function usePower() {
 
 /** The power action on this node that the server has not answered yet. */
 export function usePendingPower(id: string): PowerAction | undefined {
-  const pending = useMutationState({
+  return usePendingActions().findLast((one) => one.id === id)?.action
+}
+
+/** The nodes that were asked to start and have not answered yet. */
+export function usePendingStarts(): ReadonlySet<string> {
+  return new Set(usePendingActions().flatMap(({ id, action }) => (action === 'start' ? [id] : [])))
+}
+
+function usePendingActions() {
+  return useMutationState({
     filters: { mutationKey: powerKey, status: 'pending' },
-    select: (mutation) => mutation.state.variables as { id: string; action: PowerAction } | undefined, // usePower's own
+    select: (mutation) => mutation.state.variables as { id: string; action: PowerAction }, // usePower's own
   })
-  return pending.findLast((one) => one?.id === id)?.action
 }
 
 export function usePendingPowerCount(): number {
   return useIsMutating({ mutationKey: powerKey })
 }
 
-/** A picture of the screen; `tick` makes the browser ask again. */
-export function screenshotUrl(id: string, tick: number): string {
-  return `${apiUrl(`nodes/${id}/screenshot`)}?at=${tick}`
-}
-
-export function lastScreenUrl(id: string, version: string): string {
-  return `${apiUrl(`nodes/${id}/last-screen`)}?at=${encodeURIComponent(version)}`
-}
+/** Below `/api`: the screen now, of a node that runs. */
+export const screenshotPath = (id: string) => `nodes/${id}/screenshot`
+/** Below `/api`: the last picture that was taken, also of a stopped node. */
+export const lastScreenPath = (id: string) => `nodes/${id}/last-screen`

@@ -2,6 +2,7 @@ import { IconAlertTriangle } from '@tabler/icons-react'
 import type { ReactNode } from 'react'
 import { ApiError } from '../api/client.js'
 import classes from './ErrorNotice.module.css'
+import { Words } from './Words.js'
 
 interface Props {
   /** What was attempted, as the beginning of a sentence: `The images could not be read`. */
@@ -20,9 +21,15 @@ export function ErrorNotice({ what, error, safe, action }: Props) {
       <IconAlertTriangle size={16} stroke={1.75} aria-hidden />
       <div className={classes['text']}>
         <p className={classes['what']}>{what}</p>
-        <p>{known?.message ?? 'Something in this page went wrong.'}</p>
+        <p>
+          <Words>{known?.message ?? 'Something in this page went wrong.'}</Words>
+        </p>
         {safe && <p>{safe}</p>}
-        {known?.hint && <p>{known.hint}</p>}
+        {known?.hint && (
+          <p>
+            <Words>{known.hint}</Words>
+          </p>
+        )}
         {known?.requestId && (
           <p className={classes['request']}>
             Request <code>{known.requestId}</code>

@@ -1,10 +1,10 @@
 import type { NodeView } from '@domain/node.js'
 import { useInViewport } from '@mantine/hooks'
 import { IconTerminal2 } from '@tabler/icons-react'
-import { useState } from 'react'
-import { lastScreenUrl, screenshotUrl } from '../api/nodes.js'
+import { lastScreenPath, screenshotPath } from '../api/nodes.js'
 import { useNow } from '../util/use-now.js'
 import classes from './NodeScreen.module.css'
+import { usePicture } from './use-picture.js'
 
 interface Props {
   node: NodeView
@@ -20,39 +20,23 @@ export function NodeScreen({ node, size }: Props) {
   return (
     <div ref={ref} className={classes['screen']} data-size={size} data-live={live || undefined}>
       {live && inViewport && <LivePicture node={node} everyMs={REFRESH_MS[size]} />}
-      {!live && node.lastExit && (
-        <Picture
-          key={node.lastExit.at}
-          src={lastScreenUrl(node.id, node.lastExit.at)}
-          alt={`Last screen of ${node.name}`}
-        />
-      )}
+      {!live && node.lastExit && <LastPicture node={node} endedAt={node.lastExit.at} />}
       {!live && !node.lastExit && <Blank />}
     </div>
   )
 }
 
 function LivePicture({ node, everyMs }: { node: NodeView; everyMs: number }) {
-  return <Picture src={screenshotUrl(node.id, useNow(everyMs))} alt={`Screen of ${node.name}`} />
+  const tick = useNow(everyMs)
+  return <Picture url={usePicture(screenshotPath(node.id), tick)} alt={`Screen of ${node.name}`} />
 }
 
-/** The browser keeps the picture that is there until the next one has come. */
-function Picture({ src, alt }: { src: string; alt: string }) {
-  const [missing, setMissing] = useState<string>()
-  return (
-    <>
-      {missing === src && <Blank />}
-      <img
-        src={src}
-        alt={alt}
-        hidden={missing === src}
-        decoding="async"
-        draggable={false}
-        onError={() => setMissing(src)}
-        onLoad={() => setMissing(undefined)}
-      />
-    </>
-  )
+function LastPicture({ node, endedAt }: { node: NodeView; endedAt: string }) {
+  return <Picture url={usePicture(lastScreenPath(node.id), endedAt)} alt={`Last screen of ${node.name}`} />
+}
+
+function Picture({ url, alt }: { url: string | null; alt: string }) {
+  return url ? <img src={url} alt={alt} draggable={false} /> : <Blank />
 }
 
 function Blank() {

@@ -2,6 +2,7 @@ import type { Operation } from '@domain/operation.js'
 import { notifications } from '@mantine/notifications'
 import { ApiError } from '../api/client.js'
 import classes from './toast.module.css'
+import { Words } from './Words.js'
 
 /** Says that something is done. Goes away by itself. */
 export function toastDone(message: string): void {
@@ -17,8 +18,14 @@ export function toastError(what: string, error: unknown): void {
     autoClose: false,
     message: (
       <div className={classes['lines']} role="alert">
-        <p>{known?.message ?? 'Something in this page went wrong.'}</p>
-        {known?.hint && <p>{known.hint}</p>}
+        <p>
+          <Words>{known?.message ?? 'Something in this page went wrong.'}</Words>
+        </p>
+        {known?.hint && (
+          <p>
+            <Words>{known.hint}</Words>
+          </p>
+        )}
         {known?.requestId && (
           <p className={classes['request']}>
             Request <code>{known.requestId}</code>
@@ -38,8 +45,14 @@ export function toastFailedOperation(operation: Operation): void {
     autoClose: false,
     message: (
       <div className={classes['lines']} role="alert">
-        <p>{error?.message ?? 'The server stopped in the middle of it.'}</p>
-        {error?.hint && <p>{error.hint}</p>}
+        <p>
+          <Words>{error?.message ?? 'The server stopped in the middle of it.'}</Words>
+        </p>
+        {error?.hint && (
+          <p>
+            <Words>{error.hint}</Words>
+          </p>
+        )}
       </div>
     ),
   })

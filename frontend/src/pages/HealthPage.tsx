@@ -7,6 +7,7 @@ import { ErrorNotice } from '../components/ErrorNotice.js'
 import { Mark } from '../components/Mark.js'
 import type { Shape, Tone } from '../components/node-status.js'
 import { PageHeader } from '../components/PageHeader.js'
+import { Words } from '../components/Words.js'
 import { NotFoundPage } from './NotFoundPage.js'
 import classes from './HealthPage.module.css'
 
@@ -62,11 +63,15 @@ function Check({ check }: { check: HealthCheck }) {
       </span>
       <h2>{check.title}</h2>
       <div className={classes['words']}>
-        <p>{check.message}</p>
+        <p>
+          <Words>{check.message}</Words>
+        </p>
         {check.hint && (
           <p className={classes['hint']}>
             <IconArrowRight size={14} stroke={1.75} aria-hidden />
-            {check.hint}
+            <span>
+              <Words>{check.hint}</Words>
+            </span>
           </p>
         )}
       </div>

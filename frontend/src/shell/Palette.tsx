@@ -1,3 +1,4 @@
+/* oxlint-disable jsx-a11y/prefer-tag-over-role -- an ARIA combobox has no tags of its own */
 import { Modal, useMantineColorScheme } from '@mantine/core'
 import { IconSearch } from '@tabler/icons-react'
 import { useNavigate } from '@tanstack/react-router'
@@ -79,10 +80,8 @@ export function Palette({ onClose, onKeys, onTasks }: Props) {
           />
           <kbd>Esc</kbd>
         </div>
-        {/* oxlint-disable-next-line jsx-a11y/prefer-tag-over-role -- an ARIA combobox has no tags of its own */}
         <div ref={list} id={`${id}-list`} role="listbox" aria-label="Found" className={classes['list']}>
           {found.map((command, index) => (
-            // oxlint-disable-next-line jsx-a11y/prefer-tag-over-role -- as above
             <button
               key={command.id}
               id={`${id}-${index}`}

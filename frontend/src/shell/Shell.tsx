@@ -41,7 +41,7 @@ export function Shell() {
           Skip to the content
         </button>
         <Rail narrow={narrow} onToggle={toggleNarrow} />
-        <div className={classes['column']}>
+        <div className={classes['column']} data-bare={bare || undefined}>
           <TopLine tasksOpen={tasks} onTasks={toggleTasks} onPalette={() => setOverlay('palette')} />
           <LiveBanner state={live} />
           <main ref={main} tabIndex={-1} className={classes['main']} data-bare={bare || undefined}>

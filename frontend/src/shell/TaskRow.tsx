@@ -10,6 +10,7 @@ import type { Shape, Tone } from '../components/node-status.js'
 import { ProgressBar } from '../components/ProgressBar.js'
 import { RelativeTime } from '../components/RelativeTime.js'
 import { toastError } from '../components/toast.js'
+import { Words } from '../components/Words.js'
 import { formatSize } from '../util/size.js'
 import { clockTime, elapsed } from '../util/time.js'
 import { useNow } from '../util/use-now.js'
@@ -38,7 +39,13 @@ export function TaskRow({ operation }: { operation: Operation }) {
           <span className={classes['title']}>{operation.title}</span>
           {!running && <span className={classes['state']}>{state.word}</span>}
         </UnstyledButton>
-        {running ? <Progress operation={operation} /> : <p className={classes['step']}>{ending(operation)}</p>}
+        {running ? (
+          <Progress operation={operation} />
+        ) : (
+          <p className={classes['step']}>
+            <Words>{ending(operation)}</Words>
+          </p>
+        )}
         <span className={classes['who']}>
           {operation.actorLogin}, <RelativeTime at={operation.startedAt} />
         </span>

@@ -13,13 +13,13 @@ export function stringifySearch(search: Record<string, unknown>): string {
 }
 
 /** `a,b` → the items that are among the allowed ones. */
-export function readList<T extends string>(value: unknown, allowed: readonly T[]): T[] {
+export function readList<const T extends string>(value: unknown, allowed: readonly T[]): T[] {
   if (typeof value !== 'string') return []
   const items = new Set(value.split(','))
   return allowed.filter((item) => items.has(item))
 }
 
-export function readOne<T extends string>(value: unknown, allowed: readonly T[]): T | undefined {
+export function readOne<const T extends string>(value: unknown, allowed: readonly T[]): T | undefined {
   return allowed.find((item) => item === value)
 }
 

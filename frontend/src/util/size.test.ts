@@ -7,7 +7,7 @@ describe('sizes', () => {
     expect(formatSize(1.25 * 1024 ** 3)).toBe('1.3 GiB')
     expect(formatSize(41 * 1024 ** 2)).toBe('41 MiB')
     expect(formatSize(1.5 * 1024 ** 2)).toBe('1.5 MiB')
-    expect(formatSize(2210)).toBe('2.2 KiB')
+    expect(formatSize(2210)).toBe('2 KiB')
     expect(formatSize(12)).toBe('12 B')
     expect(formatSize(2 * 1024 ** 4)).toBe('2048.0 GiB')
   })

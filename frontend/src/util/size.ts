@@ -4,7 +4,7 @@ import { GIB, MIB } from '@domain/units.js'
 export function formatSize(bytes: number): string {
   if (bytes >= GIB / 10) return `${(bytes / GIB).toFixed(1)} GiB`
   if (bytes >= MIB) return `${(bytes / MIB).toFixed(1).replace('.0', '')} MiB`
-  if (bytes >= 1024) return `${(bytes / 1024).toFixed(1)} KiB`
+  if (bytes >= 1024) return `${Math.round(bytes / 1024)} KiB`
   return `${bytes} B`
 }
 

@@ -1,5 +1,6 @@
 import type { NodeView } from '@domain/node.js'
 import { IconPlayerStop } from '@tabler/icons-react'
+import { useLocation } from '@tanstack/react-router'
 import { usePendingPower } from '../../api/nodes.js'
 import { ActionButton } from '../../components/ActionButton.js'
 import { NodeMenu } from '../../components/NodeMenu.js'
@@ -16,6 +17,7 @@ export function NodeHeader({ node, onDeleted }: { node: NodeView; onDeleted: () 
   const stands = sinceWhen(node, useNow())
   const power = usePowerButtons()
   const pending = usePendingPower(node.id)
+  const inConsole = useLocation({ select: ({ pathname }) => pathname.endsWith('/console') })
   const canStop = node.actions.stop === null || node.status === 'stopping'
   return (
     <header className={classes['header']}>
@@ -40,7 +42,7 @@ export function NodeHeader({ node, onDeleted }: { node: NodeView; onDeleted: () 
             Stop
           </ActionButton>
         )}
-        <PrimaryAction node={node} size="sm" filled />
+        {!(inConsole && node.actions.console === null) && <PrimaryAction node={node} size="sm" filled />}
         <NodeMenu node={node} onDeleted={onDeleted} size={32} variant="default" />
       </div>
     </header>

@@ -9,7 +9,9 @@ export function UsageBar({ usedBytes, sizeBytes }: { usedBytes: number | null; s
     usedBytes === null ? `${formatSize(sizeBytes)} disk` : `${formatSize(used)} of ${formatSize(sizeBytes)} used`
   return (
     <div className={classes['usage']}>
-      <meter className={classes['meter']} aria-label="Disk use" min={0} max={1} value={share} />
+      <div className={classes['track']} aria-hidden="true">
+        <div className={classes['fill']} style={{ width: `${share * 100}%` }} />
+      </div>
       <span className={classes['text']}>{text}</span>
     </div>
   )
