@@ -1,4 +1,4 @@
-import { chmod, copyFile, cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -58,9 +58,6 @@ export async function packInitrd(kernel: KernelTree): Promise<string> {
   }
   await copyFile(busyboxFile(kernel), join(root, 'bin/busybox'))
   await chmod(join(root, 'bin/busybox'), 0o755)
-  for (const { name } of await busyboxApplets(kernel)) {
-    if (name !== 'busybox') await symlink('busybox', join(root, 'bin', name))
-  }
   await addDrivers(kernel, join(root, 'lib/modules'))
   return packCpio(kernel, root)
 }
@@ -111,16 +108,13 @@ async function indexModules(kernel: KernelTree, tree: string): Promise<ModuleInd
 
 export const busyboxFile = (kernel: KernelTree) => join(kernel.busybox, 'bin/busybox')
 
-/** Where each applet is expected: `{ name: 'ls', path: 'bin/ls' }`. */
-export async function busyboxApplets(kernel: KernelTree): Promise<{ name: string; path: string }[]> {
+/** Where each applet is expected: `bin/ls`. */
+export async function busyboxApplets(kernel: KernelTree): Promise<string[]> {
   const { stdout } = await runCommand(busyboxFile(kernel), ['--list-full'], {
     timeoutMs: TIMEOUT_MS,
     signal: kernel.signal,
   })
-  return stdout
-    .split('\n')
-    .filter(Boolean)
-    .map((path) => ({ name: fileName(path), path }))
+  return stdout.split('\n').filter(Boolean)
 }
 
 async function packCpio(kernel: KernelTree, root: string): Promise<string> {

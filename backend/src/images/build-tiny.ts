@@ -48,7 +48,7 @@ async function addResize(kernel: KernelTree, root: string, source: PackageSource
 
 /** Last: a name that the recipe has taken is left to it. */
 async function linkApplets(kernel: KernelTree, root: string): Promise<void> {
-  for (const { path } of await busyboxApplets(kernel)) {
+  for (const path of await busyboxApplets(kernel)) {
     const target = join(root, path)
     const taken = await lstat(target).then(
       () => true,

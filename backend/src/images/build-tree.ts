@@ -59,7 +59,7 @@ export async function packTree(
 ): Promise<void> {
   const special = Object.entries(groups)
   const options = { timeoutMs: TIMEOUT_MS, signal }
-  const owner = (gid: number) => ['--owner=+0', `--group=+${gid}`, '--numeric-owner', '--sort=name', `--file=${target}`]
+  const owner = (gid: number) => ['--owner=:0', `--group=:${gid}`, '--numeric-owner', '--sort=name', `--file=${target}`]
   try {
     const excluded = special.map(([path]) => `--exclude=./${path}`)
     await runCommand('tar', ['--create', ...owner(0), `--directory=${root}`, ...excluded, '.'], options)
