@@ -10,14 +10,20 @@ interface Props {
   selfId: string
   /** Grows with each key that was pressed in vain: then this draws the eye. */
   idleKeys: number
+  onModeChange?: ((mode: ConsoleMode) => void) | undefined
 }
 
 /** Who types. Silent while one is alone and can type. */
-export function ControlState({ handle, mode, viewers, selfId, idleKeys }: Props) {
+export function ControlState({ handle, mode, viewers, selfId, idleKeys, onModeChange }: Props) {
   if (mode === 'view') {
     return (
       <output key={idleKeys} data-called={idleKeys > 0 || undefined} className={classes['control']}>
         <span>View only</span>
+        {onModeChange && (
+          <BarButton label="Do not only watch" wide onClick={() => onModeChange('control')}>
+            Type
+          </BarButton>
+        )}
       </output>
     )
   }

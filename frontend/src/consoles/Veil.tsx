@@ -85,7 +85,7 @@ function Middle({ children }: { children: ReactNode }) {
 }
 
 function NotRunning({ node, startPending, onStart }: Props) {
-  const now = useNow(10_000)
+  const now = Math.max(useNow(), Date.parse(node.lastExit?.at ?? node.createdAt)) // never in the future
   const reason = startPending ? null : node.actions.start
   const button = (
     <button

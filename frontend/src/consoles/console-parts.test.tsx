@@ -1,0 +1,171 @@
+import { describe, expect, it, jest } from '@jest/globals'
+import type { Viewer } from '@domain/console.js'
+import { NODE_ACTIONS, type NodeStatus, nodeRefuses, type NodeView } from '@domain/node.js'
+import { MantineProvider } from '@mantine/core'
+import { render, screen } from '@testing-library/react'
+import userEvent from '@testing-library/user-event'
+import type { ReactNode } from 'react'
+import type { ConnectionState } from './connection.js'
+import type { SerialHandle } from './console-view.js'
+import { ControlState } from './ControlState.js'
+import { parseLayout } from './layout.js'
+import { NodeChoice } from './NodeChoice.js'
+import { Veil } from './Veil.js'
+import { Viewers } from './Viewers.js'
+import { WorkspaceTabs } from './WorkspaceTabs.js'
+
+const show = (what: ReactNode) => render(<MantineProvider env="test">{what}</MantineProvider>)
+const id = (digit: number) => `00000000-0000-4000-8000-00000000000${digit}`
+
+function node(digit: number, status: NodeStatus, more: Partial<NodeView> = {}): NodeView {
+  const actions = Object.fromEntries(NODE_ACTIONS.map((action) => [action, nodeRefuses(action, status) ?? null]))
+  const view = { id: id(digit), name: `web-0${digit}`, status, statusReason: null, lastExit: null, startedAt: null }
+  return { ...view, createdAt: '2026-11-21T08:00:00.000Z', actions, ...more } as unknown as NodeView // what consoles read
+}
+
+function viewer(login: string, more: Partial<Viewer> = {}): Viewer {
+  return { id: login, login, kind: 'serial', mode: 'control', writer: false, size: null, ...more }
+}
+
+describe('what is said over a console that is not live', () => {
+  const onStart = jest.fn()
+  const onRetry = jest.fn()
+  const onSignIn = jest.fn()
+  const veil = (one: NodeView, connection: ConnectionState, startPending = false) =>
+    show(<Veil node={one} {...{ connection, startPending, onStart, onRetry, onSignIn }} />)
+
+  it('is nothing when it is live', () => {
+    veil(node(1, 'running'), { phase: 'live' })
+    expect(screen.queryByRole('status')).toBeNull()
+    expect(screen.queryByText(/Connecting/)).toBeNull()
+  })
+
+  it('offers a stopped node’s start', async () => {
+    veil(node(1, 'stopped'), { phase: 'off' })
+    await userEvent.click(screen.getByRole('button', { name: 'Start web-01' }))
+    expect(onStart).toHaveBeenCalledTimes(1)
+  })
+
+  it('says why a node can’t be started, in words that need no pointer', () => {
+    veil(node(1, 'creating'), { phase: 'off' })
+    expect(screen.getByRole('button', { name: 'Start web-01' }).getAttribute('aria-disabled')).toBe('true')
+    expect(screen.getByText("The node can't be started while it is being created.")).toBeTruthy()
+  })
+
+  it('does not start twice', async () => {
+    onStart.mockClear()
+    veil(node(1, 'stopped'), { phase: 'off' }, true)
+    await userEvent.click(screen.getByRole('button', { name: /Starting/ }))
+    expect(onStart).not.toHaveBeenCalled()
+  })
+
+  it('says why a crashed node ended', () => {
+    const lastExit = {
+      at: '2026-11-21T08:00:00.000Z',
+      how: 'crashed',
+      reason: 'QEMU was killed',
+      serialTail: [],
+    } as const
+    veil(node(1, 'crashed', { lastExit: { ...lastExit, serialTail: [] } }), { phase: 'off' })
+    expect(screen.getByText('QEMU was killed')).toBeTruthy()
+  })
+
+  it('counts down to the next try and can be hurried', async () => {
+    veil(node(1, 'running'), { phase: 'waiting', reason: 'The connection is lost.', retryAtMs: Date.now() + 7900 })
+    expect(screen.getByText('Trying again in 8 s')).toBeTruthy()
+    await userEvent.click(screen.getByRole('button', { name: 'Try now' }))
+    expect(onRetry).toHaveBeenCalledTimes(1)
+  })
+
+  it('says what ended it for good, and offers what helps', () => {
+    const { unmount } = veil(node(1, 'running'), { phase: 'ended', reason: 'You are signed out.', next: 'sign-in' })
+    expect(screen.getByRole('button', { name: 'Sign in' })).toBeTruthy()
+    unmount()
+    veil(node(1, 'running'), { phase: 'ended', reason: 'You may not use this console any more.', next: 'none' })
+    expect(screen.queryByRole('button')).toBeNull()
+  })
+})
+
+describe('who is here and who types', () => {
+  const handle: SerialHandle = {
+    kind: 'serial',
+    focus: () => {},
+    takeControl: jest.fn(),
+    releaseControl: jest.fn(),
+    sendSize: () => {},
+    find: () => {},
+    save: () => {},
+  }
+
+  it('is not said while one is alone', () => {
+    const alone = [viewer('ann', { writer: true })]
+    show(
+      <>
+        <Viewers viewers={alone} selfId="ann" />
+        <ControlState handle={handle} mode="control" viewers={alone} selfId="ann" idleKeys={0} />
+      </>,
+    )
+    expect(screen.queryByRole('list')).toBeNull()
+    expect(screen.queryByRole('status')).toBeNull()
+  })
+
+  it('shows everybody, also who only watches the screen', () => {
+    const viewers = [viewer('ann', { writer: true }), viewer('ina', { kind: 'screen', mode: 'view' })]
+    show(<Viewers viewers={viewers} selfId="ann" />)
+    const names = screen.getAllByRole('listitem').map((item) => item.getAttribute('aria-label'))
+    expect(names).toEqual(['You type on the serial line', 'ina watches the screen'])
+  })
+
+  it('lets one take control from another and give it back', async () => {
+    const viewers = [viewer('ann', { writer: true }), viewer('ina')]
+    const { unmount } = show(
+      <ControlState handle={handle} mode="control" viewers={viewers} selfId="ina" idleKeys={0} />,
+    )
+    expect(screen.getByText('ann has control')).toBeTruthy()
+    await userEvent.click(screen.getByRole('button', { name: 'Take control' }))
+    expect(handle.takeControl).toHaveBeenCalledTimes(1)
+    unmount()
+    show(<ControlState handle={handle} mode="control" viewers={viewers} selfId="ann" idleKeys={0} />)
+    await userEvent.click(screen.getByRole('button', { name: 'Release' }))
+    expect(handle.releaseControl).toHaveBeenCalledTimes(1)
+  })
+
+  it('offers no control to who only watches', () => {
+    show(<ControlState handle={handle} mode="view" viewers={[viewer('ann')]} selfId="ina" idleKeys={3} />)
+    expect(screen.getByText('View only')).toBeTruthy()
+    expect(screen.queryByRole('button')).toBeNull()
+  })
+})
+
+describe('the workspace', () => {
+  const nodes = [node(1, 'running'), node(2, 'stopped'), node(3, 'running')]
+  const byId = new Map<string, NodeView>(nodes.map((one) => [one.id, one]))
+
+  it('has a tab for each console, with its status in words', async () => {
+    const [onShow, onClose, onChange] = [jest.fn(), jest.fn(), jest.fn()]
+    const layout = parseLayout(`1.0.0!${id(1)}_${id(2)}~screen`)
+    show(<WorkspaceTabs {...{ layout, onShow, onClose, onChange }} nodes={byId} stale={false} onOpen={() => {}} />)
+    await userEvent.click(screen.getByRole('button', { name: 'web-02, screen, stopped' }))
+    expect(onShow).toHaveBeenCalledWith(1)
+    await userEvent.click(screen.getByRole('button', { name: 'Close web-01, serial console' }))
+    expect(onClose).toHaveBeenCalledWith(0)
+    await userEvent.click(screen.getByRole('button', { name: 'Two side by side' }))
+    expect(onChange).toHaveBeenCalledWith(expect.objectContaining({ panes: 2, shown: [0, 1] }))
+  })
+
+  it('does not show as measured what is only remembered', () => {
+    const nothing = { onShow() {}, onClose() {}, onChange() {}, onOpen() {} }
+    show(<WorkspaceTabs {...nothing} layout={parseLayout(id(1))} nodes={byId} stale />)
+    expect(screen.getByRole('button', { name: 'web-01, serial console, last known running' })).toBeTruthy()
+    expect(document.querySelector('[data-tone=run]')).toBeNull()
+  })
+
+  it('offers in an empty pane what is not seen yet, running nodes first', async () => {
+    const onChoose = jest.fn()
+    show(<NodeChoice nodes={nodes} layout={parseLayout(`2.1.0.x!${id(1)}`)} onChoose={onChoose} />)
+    const buttons = screen.getAllByRole('button')
+    expect(buttons.map((button) => button.textContent)).toEqual(['web-03Running', 'web-02Stopped'])
+    await userEvent.click(buttons[0] as HTMLElement)
+    expect(onChoose).toHaveBeenCalledWith({ nodeId: id(3), kind: 'serial', mode: 'control' })
+  })
+})
