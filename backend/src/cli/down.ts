@@ -13,6 +13,7 @@ import type { Io } from './io.js'
 import { isBackendProcess, localLayout, readRunningBackend } from './local-backend.js'
 import { startProgress } from './progress.js'
 import { verb, type Run } from './run.js'
+import { countNodes } from './text.js'
 
 /** down: shuts nodes down cleanly, then stops the backend of this machine. */
 export function addDownCommand(program: Command, io: Io): void {
@@ -38,7 +39,8 @@ async function down(run: Run, options: { now: boolean }): Promise<void> {
   const nodes = await nodesToStop(client, layout)
   const stopped = await stopNodes(run, client, nodes, options.now)
   await stopBackend(io, running.pid)
-  run.output.done(`SandLabX is stopped; ${stopped.length} running nodes were shut down.`, {
+  const before = stopped.length === 0 ? 'no node was running' : `${countNodes(stopped.length)} shut down before`
+  run.output.done(`SandLabX is stopped; ${before}.`, {
     stopped: true,
     nodes: stopped.map(({ id, name }) => ({ id, name })),
   })
@@ -93,7 +95,7 @@ async function stopNodes(run: Run, client: Client, waiting: NodeView[], now: boo
   const stopped: NodeView[] = []
   const failed: string[] = []
   const queue = [...waiting]
-  const progress = waiting.length > 0 ? startProgress(run.io, `Shutting down ${waiting.length} nodes`) : undefined
+  const progress = waiting.length > 0 ? startProgress(run.io, `Shutting down ${countNodes(waiting.length)}`) : undefined
   const worker = async () => {
     for (let node = queue.shift(); node; node = queue.shift()) {
       try {
@@ -101,12 +103,12 @@ async function stopNodes(run: Run, client: Client, waiting: NodeView[], now: boo
       } catch (error) {
         failed.push(`${node.name}: ${error instanceof Error ? error.message : String(error)}`)
       }
-      progress?.update(`Shutting down nodes: ${stopped.length} of ${waiting.length} are down`)
+      progress?.update(`Shutting down ${countNodes(waiting.length)}: ${stopped.length} done`)
     }
   }
   await Promise.all(Array.from({ length: STOPS_AT_ONCE }, worker))
   if (failed.length === 0) {
-    progress?.succeed(`${stopped.length} nodes are down`)
+    progress?.succeed(`Shut down ${countNodes(stopped.length)}`)
     return stopped
   }
   progress?.fail(`${failed.length} of ${waiting.length} nodes could not be shut down`)

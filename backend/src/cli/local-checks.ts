@@ -43,21 +43,24 @@ const TOOLS: Record<string, string> = {
   'qemu-system-x86_64': 'qemu-system-x86',
   'qemu-img': 'qemu-utils',
   mmdebstrap: 'mmdebstrap',
-  busybox: 'busybox-static',
   cpio: 'cpio',
   mke2fs: 'e2fsprogs',
   genisoimage: 'genisoimage',
+  xz: 'xz-utils',
   openssl: 'openssl',
 }
+/** What an ordinary user needs besides, to build images whose files belong to root. */
+const TOOLS_OF_ORDINARY_USERS: Record<string, string> = { fakeroot: 'fakeroot', newuidmap: 'uidmap' }
 
 async function checkTools(path: string): Promise<Finding> {
   const folders = [...path.split(':'), '/usr/sbin', '/sbin'].filter((folder) => folder.startsWith('/'))
+  const tools = process.getuid?.() === 0 ? TOOLS : { ...TOOLS, ...TOOLS_OF_ORDINARY_USERS }
   const missing: string[] = []
-  for (const [tool, debianPackage] of Object.entries(TOOLS)) {
+  for (const [tool, debianPackage] of Object.entries(tools)) {
     const found = await Promise.all(folders.map((folder) => isExecutable(join(folder, tool))))
     if (!found.includes(true)) missing.push(debianPackage)
   }
-  if (missing.length === 0) return ok(`${Object.keys(TOOLS).length} programs are here, QEMU among them.`)
+  if (missing.length === 0) return ok(`${Object.keys(tools).length} programs are here, QEMU among them.`)
   return failed(
     `Debian packages are missing: ${missing.join(', ')}.`,
     `"./sandlabx up" installs them, or: apt-get install ${missing.join(' ')}`,

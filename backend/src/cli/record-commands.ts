@@ -6,7 +6,7 @@ import { followOperation } from './follow-operation.js'
 import type { Io } from './io.js'
 import { wholeNumber } from './option-values.js'
 import { noOptions, verb, type Run } from './run.js'
-import { localTime } from './text.js'
+import { countNodes, localTime } from './text.js'
 
 /** audit, operations … and state rebuild: what was done, what is being done, and the records behind it. */
 export function addRecordCommands(program: Command, io: Io): void {
@@ -43,7 +43,7 @@ export function addRecordCommands(program: Command, io: Io): void {
 
 async function rebuild(run: Run): Promise<void> {
   const made = await (await run.client()).send('POST', '/api/system/rebuild', {}, rebuildAnswer)
-  run.output.done(`The state is rebuilt: ${made.nodes} nodes, ${made.images} images.`, made)
+  run.output.done(`The state is rebuilt: ${countNodes(made.nodes)}, ${made.images} images.`, made)
 }
 
 const auditSchema = z.object({

@@ -41,3 +41,8 @@ export function localTime(iso: string | null): string {
 function two(n: number): string {
   return String(n).padStart(2, '0')
 }
+
+/** `1 node`, `3 nodes`. */
+export function countNodes(count: number): string {
+  return count === 1 ? '1 node' : `${count} nodes`
+}

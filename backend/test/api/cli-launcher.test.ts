@@ -21,7 +21,6 @@ const PROVIDES: Record<string, string> = {
   'qemu-utils': '/usr/bin/qemu-img',
   ovmf: '/usr/share/OVMF/OVMF_CODE_4M.fd',
   mmdebstrap: '/usr/bin/mmdebstrap',
-  'busybox-static': '/usr/bin/busybox',
   cpio: '/usr/bin/cpio',
   e2fsprogs: '/usr/sbin/mke2fs',
   genisoimage: '/usr/bin/genisoimage',
@@ -30,8 +29,11 @@ const PROVIDES: Record<string, string> = {
   'ca-certificates': '/etc/ssl/certs/ca-certificates.crt',
   'postgresql-common': '/etc/postgresql-common/createcluster.conf',
   postgresql: '/usr/lib/postgresql/15/bin/postgres',
+  fakeroot: '/usr/bin/fakeroot',
+  uidmap: '/usr/bin/newuidmap',
   chromium: '/usr/bin/chromium',
   strace: '/usr/bin/strace',
+  procps: '/usr/bin/ps',
   python3: '/usr/bin/python3',
   make: '/usr/bin/make',
   'g++': '/usr/bin/g++',
@@ -125,7 +127,7 @@ async function launch(args: string[], env: Record<string, string> = {}): Promise
 }
 
 const UP_PACKAGES = Object.keys(PROVIDES)
-  .slice(0, Object.keys(PROVIDES).indexOf('chromium'))
+  .slice(0, Object.keys(PROVIDES).indexOf('fakeroot'))
   .filter((name) => name !== 'postgresql-common')
 
 describe('./sandlabx up', () => {
@@ -232,6 +234,7 @@ describe('./sandlabx up as an ordinary user', () => {
     const { exitCode, asked } = await launch(['up'], { FAKE_UID: '1000' })
     expect(exitCode).toBe(0)
     expect(asked).toContain('sudo apt-get update -q')
+    expect(asked.join('\n')).toMatch(/apt-get install .* fakeroot uidmap\n/)
     expect(asked.some((line) => line.startsWith('useradd'))).toBe(false)
   })
 
@@ -252,7 +255,7 @@ describe('./sandlabx test', () => {
     const { exitCode, out, asked } = await launch(['test', '--bail'])
     expect(exitCode).toBe(0)
     expect(out).toBe(`node ${clone}/scripts/run-tests.js --bail\n`)
-    expect(asked.join('\n')).toMatch(/apt-get install .* chromium strace python3 make g\+\+ libnode-dev\n/)
+    expect(asked.join('\n')).toMatch(/apt-get install .* chromium strace procps python3 make g\+\+ libnode-dev\n/)
     expect(asked.at(-1)).toBe('npm rebuild node-pty --foreground-scripts')
     expect((await launch(['test'], { FAKE_USER: 'sandlabx' })).asked).toEqual(
       expect.not.arrayContaining([expect.stringContaining('npm')]),

@@ -245,7 +245,7 @@ describe('sandlabx down', () => {
     await cli(['up', '--detach'], options(withNodes))
     const { pid } = await backend()
     const { exitCode, out } = await cli(['down'], options())
-    expect({ exitCode, out }).toEqual({ exitCode: 0, out: 'SandLabX is stopped; 3 running nodes were shut down.\n' })
+    expect({ exitCode, out }).toEqual({ exitCode: 0, out: 'SandLabX is stopped; 3 nodes shut down before.\n' })
     expect((await said()).trim().split('\n').toSorted()).toEqual([
       'SIGTERM',
       'stop db now=false',
@@ -302,7 +302,7 @@ describe('sandlabx down', () => {
   it('starts a backend for nodes that Ctrl-C left running', async () => {
     await pretendNodeRuns()
     const { exitCode, out } = await cli(['down'], options(withNodes))
-    expect({ exitCode, out }).toEqual({ exitCode: 0, out: 'SandLabX is stopped; 3 running nodes were shut down.\n' })
+    expect({ exitCode, out }).toEqual({ exitCode: 0, out: 'SandLabX is stopped; 3 nodes shut down before.\n' })
   })
 })
 
