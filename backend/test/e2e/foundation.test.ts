@@ -88,11 +88,15 @@ describe('the foundation, end to end', () => {
   it('creates a node from debian-12 and starts it', async () => {
     await page.goto(`${lab.url}/nodes`)
     await page
-      .getByRole('button', { name: /new node|create/i })
+      .getByRole('link', { name: 'New node' })
+      .or(page.getByRole('button', { name: 'New node' }))
       .first()
       .click()
     const dialog = page.getByRole('dialog')
-    await dialog.getByText('debian-12').first().click()
+    await dialog
+      .getByRole('radio', { name: /Debian 12/ })
+      .first()
+      .check({ force: true })
     await dialog.getByLabel('Name', { exact: true }).fill('web')
     await dialog.getByLabel('User', { exact: true }).fill('ann')
     await dialog.getByLabel('Password', { exact: true }).fill('kept-in-the-test')
@@ -110,11 +114,7 @@ describe('the foundation, end to end', () => {
   })
 
   it('reads the screen console, and types on it', async () => {
-    await page
-      .getByRole('radio', { name: /screen/i })
-      .or(page.getByRole('tab', { name: /screen/i }))
-      .first()
-      .click({ force: true })
+    await page.getByRole('button', { name: 'Screen', exact: true }).click()
     const canvas = page.locator('canvas').first()
     await canvas.waitFor()
     const lit = async () => Number(await page.evaluate(LIT_PIXELS))
@@ -126,11 +126,7 @@ describe('the foundation, end to end', () => {
     await page.keyboard.type('kept-in-the-test\n', { delay: 60 })
     await new Promise((resolve) => setTimeout(resolve, 2500)) // its shell starts; nothing on a screen says so to a program
     await page.keyboard.type('touch /tmp/typed-on-the-screen\n', { delay: 60 })
-    await page
-      .getByRole('radio', { name: /serial/i })
-      .or(page.getByRole('tab', { name: /serial/i }))
-      .first()
-      .click({ force: true })
+    await page.getByRole('button', { name: 'Serial', exact: true }).click()
     const serial = await serialOf(page)
     await serial.type('ls /tmp/typed*\n')
     await serial.waitFor(/^\/tmp\/typed-on-the-screen/m)

@@ -13,7 +13,7 @@ const log = createLog('silent')
 const exitOf = (code: ErrorCode): number => ERROR_CODES[code].exit
 
 // Real files and processes on a machine that may be busy.
-jest.setTimeout(30_000)
+jest.setTimeout(120_000)
 
 let dataDir: string
 let layout: Layout

@@ -11,7 +11,7 @@ import { workerIdentity } from '../../src/system/identity.js'
 import { craftQcow2, CLUSTER, HOSTILE_IMAGES } from '../support/hostile-images.js'
 import { about, openImageRoom, testOperation, type ImageRoom } from '../support/image-room.js'
 
-jest.setTimeout(30_000)
+jest.setTimeout(120_000)
 let room: ImageRoom
 let folder: string
 let decoy: string

@@ -11,7 +11,7 @@ import { openStore } from '../../src/state/store.js'
 import { runCommand } from '../../src/system/command.js'
 import { about, nodeOver, openImageRoom, testOperation, type ImageRoom } from '../support/image-room.js'
 
-jest.setTimeout(30_000)
+jest.setTimeout(120_000)
 const MIB = 1024 * 1024
 let room: ImageRoom
 let given: string

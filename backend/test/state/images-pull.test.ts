@@ -11,7 +11,7 @@ import { craftQcow2 } from '../support/hostile-images.js'
 import { openImageRoom, testOperation, type ImageRoom } from '../support/image-room.js'
 import { sha256, startPublisher, type Publisher } from '../support/publisher.js'
 
-jest.setTimeout(30_000)
+jest.setTimeout(120_000)
 const MIB = 1024 * 1024
 const DISK = Buffer.concat([Buffer.from('a raw disk'), randomBytes(3 * MIB - 10), Buffer.alloc(MIB)])
 

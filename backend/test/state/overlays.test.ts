@@ -37,7 +37,7 @@ const MIB = 1024 ** 2
 const GIB = 1024 ** 3
 
 // Real files and processes on a machine that may be busy.
-jest.setTimeout(30_000)
+jest.setTimeout(120_000)
 
 let layout: Layout
 let image: Image

@@ -17,7 +17,7 @@ import { imageRecord, nodeRecord, operationRecord } from './fixtures/records.js'
 
 const log = createLog('silent')
 // Real files and processes on a machine that may be busy.
-jest.setTimeout(30_000)
+jest.setTimeout(120_000)
 
 let layout: Layout
 let opened: OpenedStore[]

@@ -79,7 +79,7 @@ export const consoleRoutes = [
     params: nodeParams,
     body: typeTextSchema,
     answer: { status: 204 },
-    errors: ['not_found', 'console_not_available', 'engine_failed'],
+    errors: ['not_found', 'console_not_available', 'engine_failed', 'unsupported'],
     audit: 'console.typeText',
     async handle(context) {
       const record = nodeFor(context, 'node.console')
