@@ -1,6 +1,6 @@
 import type { ConsoleKind, ConsoleMode } from '@domain/console.js'
 import type { NodeView } from '@domain/node.js'
-import { lazy, type ReactNode, type RefObject, Suspense, useEffect, useRef, useState } from 'react'
+import { lazy, type ReactNode, type RefObject, Suspense, useEffect, useEffectEvent, useRef, useState } from 'react'
 import { ConsoleBar } from './ConsoleBar.js'
 import type { ConsoleApi } from './console-api.js'
 import dark from './console-dark.module.css'
@@ -11,7 +11,7 @@ import { OverlayTargetProvider } from './overlay-target.js'
 import { TypeTextDialog } from './TypeTextDialog.js'
 import { useBeforeUnload } from './use-before-unload.js'
 import { useFullScreen } from './use-full-screen.js'
-import { NO_ONE, usePaneState } from './use-pane-state.js'
+import { NO_ONE, type PaneState, usePaneState } from './use-pane-state.js'
 import { Veil } from './Veil.js'
 
 const SerialConsole = lazy(() => import('./SerialConsole.js'))
@@ -56,6 +56,7 @@ export function ConsolePane(props: ConsolePaneProps) {
   const wanted = node.actions.console === null
   const isLive = state.connection.phase === 'live'
   const people = wanted && isLive ? state : NO_ONE
+  useNudge(node.status === 'running', state)
   useKeyboardWhenLive(pane, handle, active && isLive)
   useBeforeUnload(hasKeyboard && isLive && mode === 'control')
 
@@ -140,6 +141,14 @@ export function ConsolePane(props: ConsolePaneProps) {
       <div ref={setOverlays} />
     </section>
   )
+}
+
+/** A node that is seen to run now need not be waited for any longer. */
+function useNudge(isRunning: boolean, { connection, retry }: Pick<PaneState, 'connection' | 'retry'>): void {
+  const nudge = useEffectEvent(() => connection.phase === 'waiting' && retry())
+  useEffect(() => {
+    if (isRunning) nudge()
+  }, [isRunning])
 }
 
 /** Gives the console the keyboard, unless the person is busy elsewhere on the page. */

@@ -9,6 +9,7 @@ export const COMMON_CHORDS: readonly KeyChord[] = [
   { label: 'Esc', keys: ['esc'] },
   { label: 'Alt+Tab', keys: ['alt', 'tab'] },
   { label: 'Alt+F4', keys: ['alt', 'f4'] },
+  { label: 'Ctrl+W', keys: ['ctrl', 'w'] },
   { label: 'Windows', keys: ['meta_l'] },
   { label: 'Print Screen', keys: ['print'] },
   { label: 'SysRq', keys: ['alt', 'sysrq'] },
