@@ -26,6 +26,7 @@ export default {
       },
     ],
   },
+  testTimeout: 30_000, // whole pages on a busy machine
   workerIdleMemoryLimit: '600MB',
   maxWorkers: 2,
 }

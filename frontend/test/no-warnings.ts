@@ -1,5 +1,9 @@
 import { afterEach, beforeEach, expect } from '@jest/globals'
+import { configure } from '@testing-library/dom'
 import { format } from 'node:util'
+
+// What is waited for comes within milliseconds, but not on a busy machine.
+configure({ asyncUtilTimeout: 8000 })
 
 /** React says that jsdom does not know this element; browsers do. */
 const KNOWN = [/The tag <search> is unrecognized in this browser/]

@@ -22,6 +22,7 @@ export function NodeScreen({ node, size }: Props) {
       {live && inViewport && <LivePicture node={node} everyMs={REFRESH_MS[size]} />}
       {!live && node.lastExit && <LastPicture node={node} endedAt={node.lastExit.at} />}
       {!live && !node.lastExit && <Blank />}
+      {!live && !node.lastExit && size === 'large' && <p className={classes['none']}>No picture of its screen yet</p>}
     </div>
   )
 }

@@ -12,15 +12,16 @@ interface Picture {
  */
 export function usePicture(path: string, version: string | number): string | null {
   const [picture, setPicture] = useState<Picture>()
+  const wanted = `${path}#${version}` // the part after the sign stays in the browser
 
   useEffect(() => {
     const reading = new AbortController()
-    requestPicture(path, reading.signal).then(
+    requestPicture(wanted, reading.signal).then(
       (blob) => setPicture({ path, url: URL.createObjectURL(blob) }),
       () => undefined, // no picture is an answer too: what was there before stays
     )
     return () => reading.abort()
-  }, [path, version])
+  }, [path, wanted])
 
   useEffect(() => {
     if (!picture) return undefined

@@ -3,10 +3,12 @@ import { Button, Skeleton } from '@mantine/core'
 import { IconArrowRight, IconRefresh } from '@tabler/icons-react'
 import { useMay } from '../api/current-user.js'
 import { useHealth } from '../api/health.js'
+import { useSafeMode } from '../api/system.js'
 import { ErrorNotice } from '../components/ErrorNotice.js'
 import { Mark } from '../components/Mark.js'
 import type { Shape, Tone } from '../components/node-status.js'
 import { PageHeader } from '../components/PageHeader.js'
+import { SafeModeNotice } from '../components/SafeModeNotice.js'
 import { Words } from '../components/Words.js'
 import { NotFoundPage } from './NotFoundPage.js'
 import classes from './HealthPage.module.css'
@@ -20,6 +22,7 @@ const FACES: Record<HealthCheck['state'], { word: string; tone: Tone; shape: Sha
 /** What matters, worst first, in plain words, each with its one next step. */
 export function HealthPage() {
   const may = useMay()
+  const safeMode = useSafeMode()
   const health = useHealth({ enabled: may('health.readDetails') })
   if (!may('health.readDetails')) return <NotFoundPage />
   const checks = worstFirst(health.data?.checks ?? [])
@@ -40,6 +43,7 @@ export function HealthPage() {
           </Button>
         }
       />
+      {safeMode && <SafeModeNotice refusal={safeMode} />}
       {health.isError && <ErrorNotice what="The server could not be asked how it is" error={health.error} />}
       {health.isPending && <Skeleton height={360} />}
       {checks.length > 0 && (

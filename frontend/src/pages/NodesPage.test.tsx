@@ -85,11 +85,12 @@ describe('the list of nodes', () => {
   })
 
   it('leaves letters to the field that one types in', async () => {
-    const { user } = showPage('/nodes?view=table')
+    const { user, address } = showPage('/nodes?view=table')
     await row('router')
     await user.keyboard('j/')
     expect(document.activeElement).toBe(screen.getByLabelText('Filter nodes'))
-    await user.keyboard('s')
+    await user.keyboard('sn')
+    await waitFor(() => expect(address()).toBe('/nodes?view=table&q=sn'))
     expect(posts()).toEqual([])
   })
 
@@ -103,6 +104,15 @@ describe('the list of nodes', () => {
     const dialog = await screen.findByRole('dialog')
     await user.click(within(dialog).getByRole('button', { name: /Stop/ }))
     await waitFor(() => expect(posts()).toContain(`nodes/${ROUTER_ID}/stop`))
+  })
+
+  it('counts only what is ticked', async () => {
+    const { user } = showPage(`/nodes?view=table&selected=${NODE_ID}`)
+    expect(await screen.findByText('1 node selected')).toBeTruthy()
+    await user.click(screen.getByRole('checkbox', { name: 'Select router' }))
+    expect(await screen.findByText('2 nodes selected')).toBeTruthy()
+    await user.click(screen.getByRole('checkbox', { name: 'Select all shown nodes' }))
+    await waitFor(() => expect(screen.queryByText(/selected/)).toBeNull())
   })
 
   it('does not act on selected nodes that the filter hides', async () => {

@@ -4,9 +4,11 @@ import { getRouteApi } from '@tanstack/react-router'
 import { lazy, Suspense, useRef } from 'react'
 import { useCurrentUser, useMay } from '../api/current-user.js'
 import { useNodes } from '../api/nodes.js'
+import { useSafeMode } from '../api/system.js'
 import { ButtonLink } from '../components/ButtonLink.js'
 import { ErrorNotice } from '../components/ErrorNotice.js'
 import { PageHeader } from '../components/PageHeader.js'
+import { SafeModeNotice } from '../components/SafeModeNotice.js'
 import type { NodesSearch } from '../search.js'
 import { readList } from '../util/address.js'
 import { CHIPS, filterNodes, sortNodes } from '../util/node-filter.js'
@@ -29,6 +31,7 @@ const route = getRouteApi('/nodes')
 /** Every node of mine (of my students, of all): what it does, where it stands, and the one thing to do next. */
 export function NodesPage() {
   const nodes = useNodes()
+  const safeMode = useSafeMode()
   const user = useCurrentUser()
   const staff = useMay()('node.createForOthers')
   const search = route.useSearch()
@@ -66,7 +69,8 @@ export function NodesPage() {
         }
       />
       <div className={classes['page']}>
-        {nodes.isError && <ErrorNotice what="The list of nodes may be old" error={nodes.error} />}
+        {safeMode && <SafeModeNotice refusal={safeMode} />}
+        {nodes.isError && !safeMode && <ErrorNotice what="The list of nodes may be old" error={nodes.error} />}
         {nodes.data?.length === 0 && <NoNodes />}
         {all.length > 0 && (
           <>

@@ -36,7 +36,7 @@ function NodeName({ id }: { id: string }) {
   const node = useNode(id)
   return (
     <span aria-current="page" className={classes['here']}>
-      {node.data?.name ?? '…'}
+      {node.data?.name ?? (node.isError ? 'not found' : '…')}
     </span>
   )
 }

@@ -36,7 +36,7 @@ export function Shell() {
 
   return (
     <LiveProvider value={live}>
-      <div className={classes['shell']} data-narrow={narrow || undefined}>
+      <div className={classes['shell']} data-narrow={narrow || undefined} data-stale={live === 'paused' || undefined}>
         <button type="button" className={classes['skip']} onClick={() => main.current?.focus()}>
           Skip to the content
         </button>

@@ -30,13 +30,13 @@ export function ImagesTable({ images }: { images: readonly ImageView[] }) {
   }
   return (
     <>
-      <div className={`${table['scroll']} ${table['stack']}`}>
+      <div className={`${table['scroll']} ${table['stack']} ${classes['images']}`}>
         <table className={table['table']}>
           <thead>
             <tr>
               <th>Image</th>
               <th>Version</th>
-              <th>Origin</th>
+              <th className={classes['wide']}>Origin</th>
               <th className={table['number']}>On the server</th>
               <th className={table['number']}>Disk</th>
               <th>Used by</th>
@@ -48,7 +48,7 @@ export function ImagesTable({ images }: { images: readonly ImageView[] }) {
           <tbody>
             {images.map((image) => (
               <tr key={image.id}>
-                <td data-lead>
+                <td data-lead className={classes['image']}>
                   <span className={table['strong']}>{image.title}</span>
                   <span className={table['sub']}>
                     <code>{image.id}</code>
@@ -59,7 +59,7 @@ export function ImagesTable({ images }: { images: readonly ImageView[] }) {
                 <td data-label="Version" className={table['nowrap']}>
                   {image.version}
                 </td>
-                <td data-label="Origin" className={table['nowrap']}>
+                <td data-label="Origin" className={`${table['nowrap']} ${classes['wide']}`}>
                   {ORIGINS[image.origin]}
                 </td>
                 <td data-label="On the server" className={table['number']}>
@@ -102,7 +102,7 @@ export function ImagesTable({ images }: { images: readonly ImageView[] }) {
   )
 }
 
-const SHOWN = 3
+const SHOWN = 2
 
 function UsedBy({ image }: { image: ImageView }) {
   if (image.usedBy.length === 0) return <span className={table['soft']}>no node</span>

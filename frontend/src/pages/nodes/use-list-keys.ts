@@ -34,6 +34,19 @@ export function useListKeys({ nodes, selection, filterField, columns }: Options)
     if (next) focusRow(next.id)
   }
 
+  function actOn(target: NodeView, key: string, onRow: boolean): boolean {
+    const { console: noConsole, start, stop } = target.actions
+    if (key === 'Enter' && onRow) void navigate({ to: '/nodes/$nodeId', params: { nodeId: target.id } })
+    else if (key === 'x') selection.toggle(target.id)
+    else if (key === 'c' && noConsole) toastRefused(target.name, noConsole)
+    else if (key === 'c') void navigate({ to: '/nodes/$nodeId/console', params: { nodeId: target.id } })
+    else if (key === 's' && start === null) power.run(target, 'start')
+    else if (key === 's' && stop === null) power.run(target, 'stop')
+    else if (key === 's') toastRefused(target.name, start ?? stop ?? 'It can’t be started or stopped now.')
+    else return false
+    return true
+  }
+
   const onKey = useEffectEvent((event: KeyboardEvent) => {
     if (event.defaultPrevented || isTyping(event)) return
     const inList = event.target instanceof Element && event.target.closest('[data-row]') !== null
@@ -48,19 +61,6 @@ export function useListKeys({ nodes, selection, filterField, columns }: Options)
     else if (!node || !inList || !actOn(node, key, onRow)) return
     event.preventDefault()
   })
-
-  function actOn(target: NodeView, key: string, onRow: boolean): boolean {
-    const { console: noConsole, start, stop } = target.actions
-    if (key === 'Enter' && onRow) void navigate({ to: '/nodes/$nodeId', params: { nodeId: target.id } })
-    else if (key === 'x') selection.toggle(target.id)
-    else if (key === 'c' && noConsole) toastRefused(target.name, noConsole)
-    else if (key === 'c') void navigate({ to: '/nodes/$nodeId/console', params: { nodeId: target.id } })
-    else if (key === 's' && start === null) power.run(target, 'start')
-    else if (key === 's' && stop === null) power.run(target, 'stop')
-    else if (key === 's') toastRefused(target.name, start ?? stop ?? 'It can’t be started or stopped now.')
-    else return false
-    return true
-  }
 
   useEffect(() => {
     const listener = (event: KeyboardEvent) => onKey(event)
