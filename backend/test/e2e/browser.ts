@@ -14,6 +14,9 @@ const FLAGS = [
   '--disable-sync',
 ]
 
+/** Answers that the page handles, and a server that the test itself takes away. */
+const EXPECTED = /status of (40\d|503)|ERR_CONNECTION_REFUSED|WebSocket connection to/
+
 export interface TestBrowser {
   page: Page
   context: BrowserContext
@@ -42,7 +45,7 @@ export async function openBrowser(url: string): Promise<TestBrowser> {
   })
   const page = context.pages()[0] ?? (await context.newPage())
   page.on('console', (message) => {
-    if (message.type() === 'error' && !/status of (40\d|503)/.test(message.text())) complaints.push(message.text())
+    if (message.type() === 'error' && !EXPECTED.test(message.text())) complaints.push(message.text())
   })
   page.on('pageerror', (error) => complaints.push(String(error)))
   await page.goto(url)

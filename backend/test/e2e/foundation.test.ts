@@ -60,6 +60,7 @@ async function signIn(): Promise<void> {
 /** How many pixels of the screen are not dark. Runs in the page. */
 const LIT_PIXELS = `(() => {
   const canvas = document.querySelector('canvas')
+  if (!canvas || canvas.width === 0) return 0 // no picture yet
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
   let count = 0
   for (let i = 0; i < data.length; i += 4) if (data[i] + data[i + 1] + data[i + 2] > 200) count += 1

@@ -40,7 +40,7 @@ export async function lookAround(page: Page, url: string, nodeId: string): Promi
       await page.waitForLoadState('networkidle').catch(() => undefined) // live sockets may keep it busy
       for (const { name, width, height } of WIDTHS) {
         await page.setViewportSize({ width, height })
-        await page.waitForFunction("document.fonts.status === 'loaded'")
+        await page.evaluate('document.fonts.ready.then(() => true)')
         await page.waitForTimeout(300) // layout after the resize; there is no event for "done"
         await page.screenshot({ path: `${PICTURES}/${screen}-${theme}-${name}.png` })
         const sideways = Number(await page.evaluate('document.documentElement.scrollWidth - window.innerWidth'))

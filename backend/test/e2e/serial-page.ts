@@ -8,10 +8,11 @@ export interface SerialOnPage {
   waitFor(pattern: RegExp, withinMs?: number): Promise<void>
 }
 
-/** The xterm of the page, as a person uses it: keys in, rows read. */
+/** The xterm of the page, as a person uses it: keys in, rows read. Waits until it is connected: earlier keys go nowhere. */
 export async function serialOf(page: Page): Promise<SerialOnPage> {
   const terminal = page.locator('.xterm').first()
   await terminal.waitFor({ timeout: 60_000 })
+  await page.locator('[data-connection="live"]').first().waitFor({ timeout: 60_000 })
   const text = async () => {
     const rows = await page.locator('.xterm-rows > div').allTextContents()
     return rows.map((row) => row.replaceAll('\u00a0', ' ').trimEnd()).join('\n')
