@@ -46,6 +46,8 @@ function checkState(services: Services): Finding {
   }
   if (!services.lab) return warning('Not loaded yet.', 'Wait a few seconds.')
   const { store } = services.lab
+  if (store.fault)
+    return failed(store.fault.message, store.fault.hint ?? 'Look at the disk, then start SandLabX again.')
   if (services.stateWarning !== null)
     return warning(services.stateWarning, 'Look at your nodes; then keep a backup of `state/`.')
   return ok(`${services.config.layout.stateFile}, revision ${store.revision}, ${store.data.nodes.length} nodes.`)
