@@ -75,7 +75,14 @@ export function rememberNode(client: QueryClient, node: NodeView): void {
 
 export function forgetNode(client: QueryClient, id: string): void {
   client.setQueryData(nodesQuery.queryKey, (nodes) => nodes?.filter((node) => node.id !== id))
-  void client.invalidateQueries({ queryKey: nodeKey(id) })
+  const byUs = client.isMutating({ mutationKey: deleteKey, predicate: ({ state }) => isAbout(state.variables, id) })
+  if (!byUs) void client.invalidateQueries({ queryKey: nodeKey(id) }) // its page is left anyway when we delete it
+}
+
+const deleteKey = ['delete-node'] as const
+
+function isAbout(variables: unknown, id: string): boolean {
+  return typeof variables === 'object' && variables !== null && 'id' in variables && variables.id === id
 }
 
 /** `guestPassword` is the generated one, answered once; null when one was given or the image takes none. */
@@ -99,6 +106,7 @@ export function useUpdateNode(id: string) {
 export function useDeleteNode() {
   const client = useQueryClient()
   return useMutation({
+    mutationKey: deleteKey,
     mutationFn: ({ id, deleteStorage }: { id: string; deleteStorage: boolean }) =>
       request<void>('DELETE', `nodes/${id}${deleteStorage ? '?deleteStorage=true' : ''}`),
     onSuccess: (_nothing, { id }) => {

@@ -21,19 +21,19 @@ export function DeleteNodeDialog({ node, onClose, onDeleted }: Props) {
   const [deleteStorage, setDeleteStorage] = useState(false)
   const total = plan.data?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0
 
-  const confirm = () =>
-    deletion.mutate(
-      { id: node.id, deleteStorage },
-      {
-        onSuccess: () => {
-          toastDone(
-            deleteStorage ? `${node.name} and its disk are in the trash` : `${node.name} is deleted, its disk is kept`,
-          )
-          onClose()
-          onDeleted?.()
-        },
-      },
+  const confirm = async () => {
+    try {
+      await deletion.mutateAsync({ id: node.id, deleteStorage })
+    } catch {
+      return // shown in the dialog
+    }
+    // Not in mutate's own callback: the live event may have taken away the row that this dialog belongs to.
+    toastDone(
+      deleteStorage ? `${node.name} and its disk are in the trash` : `${node.name} is deleted, its disk is kept`,
     )
+    onClose()
+    onDeleted?.()
+  }
 
   return (
     <ConfirmDialog
@@ -42,7 +42,7 @@ export function DeleteNodeDialog({ node, onClose, onDeleted }: Props) {
       danger
       busy={deletion.isPending}
       failure={deletion.isError ? { what: `${node.name} was not deleted`, error: deletion.error } : null}
-      onConfirm={confirm}
+      onConfirm={() => void confirm()}
       onClose={onClose}
     >
       <p>

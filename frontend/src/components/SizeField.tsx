@@ -1,7 +1,7 @@
 import { parseBytes } from '@domain/units.js'
 import { Slider, TextInput } from '@mantine/core'
 import { useState } from 'react'
-import { formatSize } from '../util/size.js'
+import { formatExactSize } from '../util/size.js'
 import classes from './SizeField.module.css'
 
 interface Props {
@@ -25,7 +25,7 @@ export function SizeField({ label, description, bytes, steps, minimum, onChange,
     parsed === undefined
       ? 'Write a size such as 1.5 GiB or 512 MiB'
       : parsed < minimum
-        ? `At least ${formatSize(minimum)}`
+        ? `At least ${formatExactSize(minimum)}`
         : error
   const index = Math.max(
     stops.findLastIndex((stop) => stop <= bytes),
@@ -36,7 +36,7 @@ export function SizeField({ label, description, bytes, steps, minimum, onChange,
       <TextInput
         label={label}
         description={description}
-        value={typed ?? formatSize(bytes)}
+        value={typed ?? formatExactSize(bytes)}
         error={problem}
         disabled={disabled}
         onChange={(event) => {
@@ -60,7 +60,7 @@ export function SizeField({ label, description, bytes, steps, minimum, onChange,
           size={4}
           thumbSize={16}
           thumbLabel={`${label}, slider`}
-          thumbValueText={(stop) => formatSize(stops[stop] ?? 0)}
+          thumbValueText={(stop) => formatExactSize(stops[stop] ?? 0)}
           onChange={(stop) => {
             setTyped(undefined)
             onChange(stops[stop] ?? bytes)

@@ -7,6 +7,16 @@ import { formatSize } from '../../util/size.js'
 export function DeleteImageDialog({ image, onClose }: { image: ImageView; onClose: () => void }) {
   const deletion = useDeleteImage()
   const again = image.origin === 'built' || image.origin === 'pulled'
+  const confirm = async () => {
+    try {
+      await deletion.mutateAsync(image.id)
+    } catch {
+      return // shown in the dialog
+    }
+    toastDone(`${image.title} is deleted`)
+    onClose()
+  }
+
   return (
     <ConfirmDialog
       title={`Delete ${image.title}?`}
@@ -14,14 +24,7 @@ export function DeleteImageDialog({ image, onClose }: { image: ImageView; onClos
       danger
       busy={deletion.isPending}
       failure={deletion.isError ? { what: `${image.title} was not deleted`, error: deletion.error } : null}
-      onConfirm={() =>
-        deletion.mutate(image.id, {
-          onSuccess: () => {
-            toastDone(`${image.title} is deleted`)
-            onClose()
-          },
-        })
-      }
+      onConfirm={() => void confirm()}
       onClose={onClose}
     >
       <p>

@@ -28,7 +28,11 @@ export function ResourcesForm({ node }: { node: NodeView }) {
     const found = problemsOf(updateNodeSchema, change)
     setProblems(found)
     if (Object.keys(found).length > 0) return
-    update.mutate(change, { onSuccess: () => toastDone(`${node.name} starts with this next time`) })
+    // Not mutate's own callback: a live event may have replaced this form before the answer comes.
+    update.mutateAsync(change).then(
+      () => toastDone(`${node.name} starts with this next time`),
+      () => undefined, // shown below the fields
+    )
   }
 
   return (

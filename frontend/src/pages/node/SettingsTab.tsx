@@ -5,6 +5,7 @@ import { useNode } from '../../api/nodes.js'
 import { ActionButton } from '../../components/ActionButton.js'
 import { Section } from '../../components/Section.js'
 import { InternetSetting } from './InternetSetting.js'
+import classes from './SettingsTab.module.css'
 import { ResourcesForm } from './ResourcesForm.js'
 
 const DeleteNodeDialog = lazy(async () => ({
@@ -26,7 +27,7 @@ export function SettingsTab() {
       >
         <ResourcesForm key={`${node.cpus}/${node.memoryMib}`} node={node} />
       </Section>
-      <Section title="Network" description="A node always reaches SandLabX; the internet is a right that staff give.">
+      <Section title="Network" description="Whether the guest reaches the internet. Staff decide.">
         <InternetSetting node={node} />
       </Section>
       <Section title="Delete" description="Its disk is kept unless you ask otherwise.">
@@ -42,7 +43,12 @@ function DeleteSetting({ node }: { node: NodeView }) {
   return (
     <>
       <div>
-        <ActionButton variant="outline" color="red" reason={node.actions.delete} onClick={() => setOpen(true)}>
+        <ActionButton
+          variant="default"
+          className={classes['delete'] ?? ''}
+          reason={node.actions.delete}
+          onClick={() => setOpen(true)}
+        >
           Delete {node.name}…
         </ActionButton>
       </div>
