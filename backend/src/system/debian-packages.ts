@@ -12,6 +12,7 @@ const PACKAGES: Record<string, string> = {
   setpriv: 'util-linux',
   unshare: 'util-linux',
   mke2fs: 'e2fsprogs',
+  newuidmap: 'uidmap',
   e2fsck: 'e2fsprogs',
   resize2fs: 'e2fsprogs',
   debugfs: 'e2fsprogs',
