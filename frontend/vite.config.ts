@@ -62,7 +62,7 @@ export default defineConfig({
   build: {
     target: 'es2022', // noVNC uses top-level await
     assetsInlineLimit: 0, // the policy allows no data: addresses
-    chunkSizeWarningLimit: 700,
+    chunkSizeWarningLimit: 800,
     rolldownOptions: { output: { codeSplitting: { groups: [firstLoadInOneFile()] } } },
   },
   server: {

@@ -8,7 +8,6 @@ import { useSafeMode } from '../api/system.js'
 import { ButtonLink } from '../components/ButtonLink.js'
 import { ErrorNotice } from '../components/ErrorNotice.js'
 import { PageHeader } from '../components/PageHeader.js'
-import { SafeModeNotice } from '../components/SafeModeNotice.js'
 import type { NodesSearch } from '../search.js'
 import { readList } from '../util/address.js'
 import { CHIPS, filterNodes, sortNodes } from '../util/node-filter.js'
@@ -25,6 +24,8 @@ import { useSelection } from './nodes/use-selection.js'
 const CreateNodeDialog = lazy(async () => ({
   default: (await import('./nodes/CreateNodeDialog.js')).CreateNodeDialog,
 }))
+
+const SafeModeNotice = lazy(async () => ({ default: (await import('../components/SafeModeNotice.js')).SafeModeNotice }))
 
 const route = getRouteApi('/nodes')
 
@@ -69,7 +70,7 @@ export function NodesPage() {
         }
       />
       <div className={classes['page']}>
-        {safeMode && <SafeModeNotice refusal={safeMode} />}
+        <Suspense>{safeMode && <SafeModeNotice refusal={safeMode} />}</Suspense>
         {nodes.isError && !safeMode && <ErrorNotice what="The list of nodes may be old" error={nodes.error} />}
         {nodes.data?.length === 0 && <NoNodes />}
         {all.length > 0 && (
