@@ -6,6 +6,15 @@ import type { AxeResults } from 'axe-core'
 import type { Page } from 'playwright-core'
 
 const PICTURES = fileURLToPath(new URL('../../../docs/pictures', import.meta.url))
+const ALL_PICTURES = fileURLToPath(new URL('../../test-results/pictures', import.meta.url))
+/** Kept in the repository; the others are for whoever looks at a run. */
+const SHOWN = new Set([
+  'nodes-light-wide',
+  'node-dark-wide',
+  'console-dark-wide',
+  'images-light-wide',
+  'console-light-narrow',
+])
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
 const WIDTHS = [
@@ -31,6 +40,7 @@ export async function lookAround(page: Page, url: string, nodeId: string): Promi
     account: '/account',
   }
   await mkdir(PICTURES, { recursive: true })
+  await mkdir(ALL_PICTURES, { recursive: true })
   const faults: string[] = []
   for (const theme of THEMES) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
@@ -42,7 +52,8 @@ export async function lookAround(page: Page, url: string, nodeId: string): Promi
         await page.setViewportSize({ width, height })
         await page.evaluate('document.fonts.ready.then(() => true)')
         await page.waitForTimeout(300) // layout after the resize; there is no event for "done"
-        await page.screenshot({ path: `${PICTURES}/${screen}-${theme}-${name}.png` })
+        const picture = `${screen}-${theme}-${name}`
+        await page.screenshot({ path: `${SHOWN.has(picture) ? PICTURES : ALL_PICTURES}/${picture}.png` })
         const sideways = Number(await page.evaluate('document.documentElement.scrollWidth - window.innerWidth'))
         if (sideways > 1) faults.push(`${screen} ${theme} ${name}: scrolls ${sideways} px sideways`)
       }
