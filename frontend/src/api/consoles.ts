@@ -15,5 +15,5 @@ export const consoleApi: ConsoleApi = {
   sendKeys: (nodeId, keys) => request<void>('POST', `nodes/${nodeId}/keys`, { body: { keys } }),
   typeText: (nodeId, text, signal) => request<void>('POST', `nodes/${nodeId}/type`, { body: { text }, signal }),
   serialLog: (nodeId, signal) => requestText(`nodes/${nodeId}/serial-log`, signal),
-  lastScreenUrl: (nodeId, version) => `${apiUrl(lastScreenPath(nodeId))}#${version}`,
+  lastScreenUrl: (nodeId, version) => `${apiUrl(lastScreenPath(nodeId))}?at=${encodeURIComponent(version)}`,
 }
