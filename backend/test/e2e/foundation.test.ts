@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import type { Page } from 'playwright-core'
 import { openBrowser, type TestBrowser } from './browser.js'
-import { freePort, sandlabx, until, up, type LabProcess } from './lab-process.js'
+import { untilSeen } from '../support/until.js'
+import { freePort, sandlabx, up, type LabProcess } from './lab-process.js'
 import { lookAround } from './look-around.js'
 import { serialOf, signInOnSerial } from './serial-page.js'
 
@@ -49,7 +50,7 @@ const qemuPid = async (id: string) => {
   return Number(launch.trim())
 }
 const statusIs = (name: string, status: string, withinMs = 90_000) =>
-  until(`${name} is ${status}`, async () => (await nodeNamed(name))?.status === status, withinMs)
+  untilSeen(`${name} is ${status}`, async () => (await nodeNamed(name))?.status === status, withinMs)
 
 async function signIn(): Promise<void> {
   await page.getByLabel('Login').fill(lab.login ?? 'admin')
@@ -83,7 +84,7 @@ describe('the foundation, end to end', () => {
   it('builds the starter images while people can already work', async () => {
     const images = async () => (await api<{ images: { id: string }[] }>('/api/images')).images.map((image) => image.id)
     expect(await images()).toContain('tiny')
-    await until('debian-12 is built', async () => (await images()).includes('debian-12'), 420_000)
+    await untilSeen('debian-12 is built', async () => (await images()).includes('debian-12'), 420_000)
   })
 
   it('creates a node from debian-12 and starts it', async () => {
@@ -119,10 +120,14 @@ describe('the foundation, end to end', () => {
     const canvas = page.locator('[data-connection="live"] canvas').last() // the first keeps the last picture
     await canvas.waitFor()
     const lit = async () => Number(await page.evaluate(LIT_PIXELS))
-    const before = await until('the screen shows a login', async () => ((await lit()) > 100 ? lit() : undefined))
+    const before = await untilSeen(
+      'the screen shows a login',
+      async () => ((await lit()) > 100 ? lit() : undefined),
+      60_000,
+    )
     await canvas.click()
     await page.keyboard.type('ann\n', { delay: 60 })
-    await until('the screen shows what was typed', async () => (await lit()) !== before)
+    await untilSeen('the screen shows what was typed', async () => (await lit()) !== before, 60_000)
     await new Promise((resolve) => setTimeout(resolve, 1500)) // the guest turns echo off before it asks for the password
     await page.keyboard.type('kept-in-the-test\n', { delay: 60 })
     await new Promise((resolve) => setTimeout(resolve, 2500)) // its shell starts; nothing on a screen says so to a program
@@ -145,7 +150,7 @@ describe('the foundation, end to end', () => {
     await serial.type('n=41\n')
     const backend = JSON.parse(await readFile(`${dataDir}/run/backend.json`, 'utf8')) as { pid: number }
     process.kill(backend.pid, 'SIGKILL')
-    await until('./sandlabx up has noticed', async () => lab.child.exitCode !== null)
+    await untilSeen('./sandlabx up has noticed', async () => lab.child.exitCode !== null, 60_000)
     lab = await up(dataDir, port)
     expect(await qemuPid(id)).toBe(pid)
     await statusIs('web', 'running')

@@ -67,18 +67,3 @@ export async function freePort(): Promise<number> {
   await once(server, 'close')
   return port
 }
-
-/** Waits for a condition, bounded; says what it waited for. */
-export async function until<T>(
-  what: string,
-  look: () => Promise<T | undefined | false>,
-  withinMs = 60_000,
-): Promise<T> {
-  const deadline = performance.now() + withinMs
-  for (;;) {
-    const seen = await look()
-    if (seen !== undefined && seen !== false) return seen
-    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-}

@@ -1,5 +1,5 @@
 import type { Page } from 'playwright-core'
-import { until } from './lab-process.js'
+import { untilSeen } from '../support/until.js'
 
 export interface SerialOnPage {
   type(text: string): Promise<void>
@@ -24,7 +24,7 @@ export async function serialOf(page: Page): Promise<SerialOnPage> {
       await page.keyboard.type(characters, { delay: 15 })
     },
     async waitFor(pattern, withinMs = 60_000) {
-      await until(`the serial console shows ${pattern}`, async () => pattern.test(await text()), withinMs).catch(
+      await untilSeen(`the serial console shows ${pattern}`, async () => pattern.test(await text()), withinMs).catch(
         async (error: Error) => {
           throw new Error(`${error.message}; it shows:\n${await text()}`)
         },
@@ -35,7 +35,7 @@ export async function serialOf(page: Page): Promise<SerialOnPage> {
 
 /** Presses Enter until there is a login, signs in, and waits for the shell. */
 export async function signInOnSerial(serial: SerialOnPage, user: string, password: string): Promise<void> {
-  await until(
+  await untilSeen(
     'a login on the serial console',
     async () => {
       if (/login: *$/m.test((await serial.text()).trimEnd())) return true

@@ -23,7 +23,8 @@ import {
   type PostgresOptions,
 } from '../../src/system/postgres.js'
 import { compileSources, type CompiledSources } from '../support/compiled-backend.js'
-import { FAST, removeLayout, serverPid, temporaryLayout, until } from '../support/postgres.js'
+import { FAST, removeLayout, serverPid, temporaryLayout } from '../support/postgres.js'
+import { untilSeen } from '../support/until.js'
 
 jest.setTimeout(60_000) // real servers, on a machine that may be busy
 
@@ -138,12 +139,12 @@ describe('a managed PostgreSQL', () => {
     await query(connection, 'create table kept as select 42 as answer')
     const pid = await serverPid(layout)
     process.kill(pid, 'SIGKILL')
-    await until(
+    await untilSeen(
       'the server answers again',
       async () => (await serverPid(layout).catch(() => pid)) !== pid && (await answers(connection)),
     )
     expect(await query(connection, 'select answer from kept')).toEqual([{ answer: 42 }])
-    await until('health knows', async () => health().state === 'warning')
+    await untilSeen('health knows', async () => health().state === 'warning')
     expect(health()).toMatchObject({ message: expect.stringContaining('started again 1 time') })
   })
 
@@ -157,8 +158,8 @@ describe('a managed PostgreSQL', () => {
     expect(server.health()).toMatchObject({ state: 'failed', hint: expect.stringContaining('postgres.log') })
     expect(await answers(server.connection)).toBe(false)
     await writeFile(configuration, good)
-    await until('it has started', () => answers(server.connection))
-    await until('health knows', async () => server.health().state !== 'failed')
+    await untilSeen('it has started', () => answers(server.connection))
+    await untilSeen('health knows', async () => server.health().state !== 'failed')
   })
 
   it('gets its password again when the file is lost, and loses no data', async () => {
@@ -300,7 +301,7 @@ describe('a managed PostgreSQL', () => {
     expect((await stat(file)).size).toBe(0)
     expect((await stat(`${file}.old`)).size).toBe(10_000)
     await expect(query({ ...connection, database: 'absent' }, 'select 1')).rejects.toMatchObject({ code: '3D000' })
-    const text = await until('a line', async () => (await readFile(file, 'utf8')) || undefined)
+    const text = await untilSeen('a line', async () => (await readFile(file, 'utf8')) || undefined)
     expect(text).toContain('absent')
     expect(text).not.toContain('\0') // the writer goes on at the new end, not behind a hole
   })
@@ -338,7 +339,7 @@ describe('a PostgreSQL that a killed backend left behind', () => {
   it('half made, with its initdb still at work, does not disturb the next start', async () => {
     const layout = await newLayout()
     const backend = spawnBackend(layout)
-    const halfMade = await until('initdb is at work', async () => {
+    const halfMade = await untilSeen('initdb is at work', async () => {
       const names = await readdir(layout.state).catch(() => [])
       const name = names.find((one) => one.startsWith('postgres.new.'))
       return name !== undefined && (await readdir(join(layout.state, name))).includes('base') && name
@@ -375,7 +376,7 @@ describe('a PostgreSQL that a killed backend left behind', () => {
     const { connection } = await start(layout)
     const pid = await serverPid(layout)
     process.kill(pid, 'SIGKILL')
-    await until(
+    await untilSeen(
       'a new server answers',
       async () => (await serverPid(layout).catch(() => pid)) !== pid && (await answers(connection)),
     )

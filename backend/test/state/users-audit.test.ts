@@ -7,7 +7,8 @@ import { postgresIdentity, startPostgres, type ManagedPostgres } from '../../src
 import { createAudit, type Audit, type AuditOptions } from '../../src/users/audit.js'
 import type { NewAuditEntry } from '../../src/users/audit-rows.js'
 import { openDatabase, type Database } from '../../src/users/database.js'
-import { FAST, removeLayout, temporaryLayout, until } from '../support/postgres.js'
+import { FAST, removeLayout, temporaryLayout } from '../support/postgres.js'
+import { untilSeen } from '../support/until.js'
 
 jest.setTimeout(60_000) // real servers, on a machine that may be busy
 
@@ -166,7 +167,7 @@ describe('the audit log while the database is away', () => {
     const restarting = startServer()
     const during = named(50, 'during').map((requestId) => audit.append(entry({ requestId })))
     await Promise.all([restarting, ...during])
-    await until('the spool is empty', async () => audit.waiting().spooled === 0)
+    await untilSeen('the spool is empty', async () => audit.waiting().spooled === 0)
     await audit.append(entry({ requestId: 'after' }))
     expect(await requestIds(audit)).toEqual(['before', ...named(30, 'away'), ...named(50, 'during'), 'after'])
     await expect(stat(spoolFile)).rejects.toMatchObject({ code: 'ENOENT' })
@@ -181,12 +182,12 @@ describe('the audit log while the database is away', () => {
     await startServer()
 
     const second = newAudit()
-    await until('written', async () => (await requestIds(second)).length === 5)
+    await untilSeen('written', async () => (await requestIds(second)).length === 5)
     await second.close()
     // As if the backend had been killed after the commit and before the file was removed; and a torn last line.
     await appendFile(spoolFile, `${spooled}{"key":"torn`)
     const third = newAudit()
-    await until(
+    await untilSeen(
       'emptied',
       async () =>
         await stat(spoolFile).then(
@@ -203,7 +204,7 @@ describe('the audit log while the database is away', () => {
     for (const requestId of named(14)) await audit.append(entry({ requestId }))
     expect(audit.waiting()).toEqual({ spooled: 10, lost: 4 })
     await startServer()
-    await until('written', async () => audit.waiting().spooled === 0 && audit.waiting().lost === 0)
+    await untilSeen('written', async () => audit.waiting().spooled === 0 && audit.waiting().lost === 0)
     const { entries } = await audit.list()
     expect(entries[0]).toMatchObject({ action: 'audit.lost', result: 'failure', details: { entries: 4 } })
     expect(entries.slice(1).map(({ requestId }) => requestId)).toEqual(named(10).toReversed())
@@ -216,7 +217,7 @@ describe('the audit log while the database is away', () => {
     await expect(audit.append(entry({ requestId: 'lost' }))).resolves.toBeUndefined()
     expect(audit.waiting().lost).toBe(1)
     await startServer()
-    await until('the loss is written', async () => audit.waiting().lost === 0)
+    await untilSeen('the loss is written', async () => audit.waiting().lost === 0)
     expect((await audit.list()).entries[0]).toMatchObject({ action: 'audit.lost' })
   })
 })

@@ -6,7 +6,8 @@ import { startPostgres, postgresIdentity } from '../../src/system/postgres.js'
 import { createAccounts } from '../../src/users/accounts.js'
 import { openDatabase } from '../../src/users/database.js'
 import { createSessions } from '../../src/users/sessions.js'
-import { FAST, startTestPostgres, until, type TestPostgres } from '../support/postgres.js'
+import { FAST, startTestPostgres, type TestPostgres } from '../support/postgres.js'
+import { untilSeen } from '../support/until.js'
 
 jest.setTimeout(60_000) // real servers, on a machine that may be busy
 
@@ -73,7 +74,7 @@ describe('the database', () => {
     await again.stop()
     await expect(accounts.list()).rejects.toMatchObject({ code: 'database_down' })
     const third = await startPostgres({ layout: own.layout, log, identity: postgresIdentity(), settings: FAST })
-    await until('it works again', async () => (await accounts.list().catch(() => [])).length === 1)
+    await untilSeen('it works again', async () => (await accounts.list().catch(() => [])).length === 1)
     sessions.close()
     await database.close()
     await third.stop()
@@ -98,7 +99,7 @@ describe('the database', () => {
     const lost = database.sql.transaction().execute(async (transaction) => {
       const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(transaction)
       await terminate(rows[0]?.pid ?? 0)
-      await until('the server has ended the connection', () => isGone(rows[0]?.pid ?? 0))
+      await untilSeen('the server has ended the connection', () => isGone(rows[0]?.pid ?? 0))
       await createAccounts({ ...database, sql: transaction }).list()
     })
     await expect(lost).rejects.toMatchObject({ code: 'database_down' })

@@ -72,21 +72,6 @@ function isAlive(pid: string): Promise<boolean> {
   )
 }
 
-/** Waits for a condition, bounded; says what it waited for. */
-export async function until<T>(
-  what: string,
-  look: () => Promise<T | undefined | false>,
-  withinMs = 10_000,
-): Promise<T> {
-  const deadline = performance.now() + withinMs
-  for (;;) {
-    const seen = await look()
-    if (seen !== undefined && seen !== false) return seen
-    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
-
 /** Pid of the server on this layout, as its own file says. */
 export async function serverPid(layout: Layout): Promise<number> {
   return Number((await readFile(join(postgresDir(layout), 'postmaster.pid'), 'utf8')).split('\n')[0])
