@@ -174,10 +174,7 @@ async function prepareAccounts(
   closing: (() => Promise<unknown>)[],
 ): Promise<void> {
   const prepare = async () => {
-    const first = await accounts.ensureFirstAdministrator()
-    if (first) {
-      process.stdout.write(`First administrator: ${first.login}  password: ${first.password}\n`)
-    }
+    await accounts.ensureFirstAdministrator() // its password is in firstLoginFile, which `up` shows
     directory.fill(await accounts.list())
   }
   try {

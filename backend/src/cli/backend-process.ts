@@ -99,7 +99,7 @@ async function spawnWithLog(io: Io, options: BackendOptions) {
   try {
     const logStart = (await log.stat()).size
     const child: ChildProcess = spawn(process.execPath, [io.serverScript], {
-      // Standard output has the first password and nothing else that the log lacks: it must not be kept.
+      // Standard output says what the log says; people get it from us.
       stdio: ['ignore', 'ignore', log.fd],
       detached: true,
       env: {
