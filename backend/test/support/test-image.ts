@@ -11,7 +11,12 @@ const run = promisify(execFile)
 const VIRTUAL_BYTES = 16 * 1024 * 1024
 
 /** A real, empty qcow2 as a base image, for tests that boot nothing. */
-export async function addTestImage(layout: Layout, store: Store, id = 'empty', changes: Partial<Image> = {}): Promise<Image> {
+export async function addTestImage(
+  layout: Layout,
+  store: Store,
+  id = 'empty',
+  changes: Partial<Image> = {},
+): Promise<Image> {
   const file = `${id}.qcow2`
   const path = imageFile(layout, file)
   await mkdir(layout.images, { recursive: true })
@@ -27,7 +32,9 @@ export async function addTestImage(layout: Layout, store: Store, id = 'empty', c
     version: '1',
     virtualSizeBytes: VIRTUAL_BYTES,
     fingerprint: {
-      sha256: createHash('sha256').update(await readFile(path)).digest('hex'),
+      sha256: createHash('sha256')
+        .update(await readFile(path))
+        .digest('hex'),
       sizeBytes: size,
       mtimeMs: Math.floor(mtimeMs),
     },
