@@ -87,6 +87,8 @@ function viewer(changes: Partial<Viewer> = {}): Viewer {
   return { id: 'me', login: 'anna', kind: 'serial', mode: 'control', writer: true, size: null, ...changes }
 }
 
+const ALL_SAID = 'that was all'
+
 class Terminal {
   readonly pty: IPty
   seen = ''
@@ -105,7 +107,13 @@ class Terminal {
     )
   }
 
+  /** The shell waits for Enter at its end: what a terminal shows last may be lost when its program is gone. */
   async ends(): Promise<number> {
+    await until(
+      () => this.exitCode !== undefined || this.seen.includes(ALL_SAID),
+      () => `It goes on:\n${this.seen}`,
+    )
+    if (this.exitCode === undefined) this.pty.write('\r')
     await until(
       () => this.exitCode !== undefined,
       () => `It goes on:\n${this.seen}`,
@@ -120,7 +128,7 @@ class Terminal {
 
 /** A shell on a new terminal that runs the command, and then says how it ended and how it left the terminal. */
 function runConsole(...args: string[]): Terminal {
-  const command = `"$0" "$@"; echo "exit=$?"; stty -a`
+  const command = `"$0" "$@"; echo "exit=$?"; stty -a; echo "${ALL_SAID}"; read -r -t 20`
   const argv = [process.execPath, sources.path('cli/main.js'), 'console', 'web-1', ...args]
   const pty = spawn('bash', ['--norc', '-c', command, ...argv], {
     cols: 100,
