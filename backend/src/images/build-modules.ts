@@ -24,17 +24,19 @@ export function parseModulesDep(text: string): ModuleIndex {
  * kernel, or this kernel lacks it: left out either way.
  */
 export function loadOrder(index: ModuleIndex, names: readonly string[]): string[] {
-  const ordered = new Set<string>()
+  const ordered: string[] = []
+  const visited = new Set<string>()
   const visit = (file: string): void => {
-    if (ordered.has(file)) return
-    for (const needed of index.needsOf(file)) if (needed !== file) visit(needed)
-    ordered.add(file)
+    if (visited.has(file)) return
+    visited.add(file)
+    for (const needed of index.needsOf(file)) visit(needed)
+    ordered.push(file)
   }
   for (const name of names) {
     const file = index.fileOf(name)
     if (file !== undefined) visit(file)
   }
-  return [...ordered]
+  return ordered
 }
 
 /** `kernel/drivers/char/hw_random/virtio-rng.ko.xz` → `virtio_rng`: dashes and underscores are the same to the kernel. */
