@@ -97,7 +97,7 @@ async function createNode() {
   return { ratio: result.ratio, detail: `${result.oursMs.toFixed(1)} ms against ${result.plainMs.toFixed(1)} ms` }
 }
 
-/** A backend process of its own, so that this one's heap is not counted. */
+/** The built backend as a process of its own, so that this one's heap is not counted. */
 async function residentMemory() {
   const dataDir = await mkdtemp(join(tmpdir(), 'sandlabx-bench-'))
   const layout = layoutOf(dataDir)
@@ -106,7 +106,7 @@ async function residentMemory() {
   const image = await addTestImage(layout, store)
   await store.change((draft) => void draft.nodes.push(...manyRecords(1000, randomUUID(), image.fingerprint)))
   await store.close()
-  const backend = spawn(process.execPath, [new URL('../src/main.js', import.meta.url).pathname], {
+  const backend = spawn(process.execPath, [new URL('../../dist/main.js', import.meta.url).pathname], {
     env: {
       PATH: process.env['PATH'],
       SANDLABX_DATA: dataDir,
