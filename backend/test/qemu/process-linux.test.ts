@@ -45,6 +45,9 @@ describe('a real Linux in a node', () => {
     line.write('echo $((6 * 7)) on $(hostname)\r')
     await eventually(async () => (await serial()).includes('42 on tiny-test'), 'the answer of the shell')
 
+    // The guest loads its keyboard's driver after its first login prompt: what is typed before is nobody's.
+    line.write('while ! grep -q kbd /proc/bus/input/devices; do sleep 0.1; done; echo keyboard "is here"\r')
+    await eventually(async () => (await serial()).includes('keyboard is here'), 'the keyboard of the guest')
     for (const keys of keysForText('Typed_on:the (screen)')) await engine.sendKeys(spec.id, keys)
     line.write('sudo cat /dev/vcs1 | tr -d "\\n"\r')
     await eventually(
