@@ -6,7 +6,7 @@ import { buildFailure } from './build-failure.js'
 import { addAllModules, type KernelTree } from './build-initrd.js'
 import type { PackageSource } from './build-packages.js'
 import { debianProgress } from './build-progress.js'
-import { chooseChrootMode } from './build-rights.js'
+import type { ChrootMode } from './build-rights.js'
 import { layTrees, packTree } from './build-tree.js'
 import { RELEASE, type StarterRecipe } from './recipes.js'
 
@@ -20,23 +20,26 @@ const LEFT_OUT = [
   'path-include=/usr/share/doc/*/copyright',
 ]
 
+export interface DebianBuild {
+  recipe: StarterRecipe
+  kernel: KernelTree
+  source: PackageSource
+  mode: ChrootMode
+  op: OperationHandle
+}
+
 /**
- * Installs Debian into a tree by mmdebstrap and packs it. Returns the archive. Throws `missing_tool`, `unsupported` (no
- * right to do so), `download_failed`, `no_space`, `cancelled`, `build_failed`.
+ * Installs Debian into a tree by mmdebstrap and packs it. Returns the archive. Throws `missing_tool`, `download_failed`,
+ * `no_space`, `cancelled`, `build_failed`.
  */
-export async function makeDebianTree(
-  recipe: StarterRecipe,
-  kernel: KernelTree,
-  source: PackageSource,
-  op: OperationHandle,
-): Promise<string> {
-  const mode = await chooseChrootMode(recipe.id, op.signal)
+export async function makeDebianTree(build: DebianBuild): Promise<string> {
+  const { recipe, kernel, op } = build
   await packAdditions(recipe, kernel)
   const temporary = join(kernel.folder, 'tmp')
   await mkdir(temporary, { mode: 0o711 })
   const progress = debianProgress(recipe.packages.length)
   try {
-    await runCommand('mmdebstrap', mmdebstrapArguments(recipe, kernel, source, mode), {
+    await runCommand('mmdebstrap', mmdebstrapArguments(build), {
       cwd: kernel.folder,
       timeoutMs: TIMEOUT_MS,
       signal: op.signal,
@@ -60,7 +63,7 @@ const ROOT_ARCHIVE = 'root.tar'
 const ADDITIONS = 'additions.tar'
 
 /** Names are relative to the staging folder: mmdebstrap would take a path apart at its spaces. */
-function mmdebstrapArguments(recipe: StarterRecipe, kernel: KernelTree, source: PackageSource, mode: string): string[] {
+function mmdebstrapArguments({ recipe, kernel, source, mode }: DebianBuild): string[] {
   const inTree = (command: readonly string[]) => `--customize-hook=chroot "$1" ${command.join(' ')}`
   return [
     `--mode=${mode}`,
@@ -68,17 +71,18 @@ function mmdebstrapArguments(recipe: StarterRecipe, kernel: KernelTree, source: 
     '--architectures=amd64',
     '--format=tar',
     '--verbose',
-    `--aptopt=${source.settingsFile}`,
     ...LEFT_OUT.map((line) => `--dpkgopt=${line}`),
     // Merged /usr from the start: else the package usrmerge moves all files, and brings the whole of Perl to do so.
     `--setup-hook=${MERGED_USR}`,
+    // Not by --aptopt: that would be read by the user of the namespace, and a proxy's password is for nobody's eyes.
+    `--setup-hook=copy-in ${source.settingsFile} /etc/apt/apt.conf.d/`,
     `--include=${recipe.packages.join(',')}`,
     `--customize-hook=tar-in ${ADDITIONS} /`,
     inTree(['depmod', '-a', kernel.release]),
     ...recipe.finish.map(inTree),
     // What was for this build only; SSH host keys are each guest's own.
     `--customize-hook=rm -f ${[
-      '"$1"/etc/apt/apt.conf.d/99mmdebstrap',
+      `"$1"/etc/apt/apt.conf.d/${source.settingsFile}`,
       '"$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap',
       '"$1"/etc/apt/sources.list.d/*',
       '"$1"/etc/ssh/ssh_host_*_key*',

@@ -56,9 +56,11 @@ export async function makeDisk(
 }
 
 function unpackArguments(archive: string, root: string): string[] {
+  const options = ['--numeric-owner', '--same-owner', '--same-permissions']
+  // File capabilities (ping has one). fakeroot spoils the mode of such a file, and our guests let everybody ping anyway.
+  const attributes = isRoot() ? ['--xattrs', '--xattrs-include=*'] : []
   // Device nodes come from the kernel; making them needs rights that a container may not have.
-  const options = ['--numeric-owner', '--same-owner', '--same-permissions', '--xattrs', '--xattrs-include=*']
-  return ['--extract', `--file=${archive}`, `--directory=${root}`, ...options, '--exclude=./dev/*']
+  return ['--extract', `--file=${archive}`, `--directory=${root}`, ...options, ...attributes, '--exclude=./dev/*']
 }
 
 function mkfsArguments(root: string, disk: string): string[] {
@@ -67,6 +69,10 @@ function mkfsArguments(root: string, disk: string): string[] {
 
 function asOwner(folder: string, binary: string, args: string[], signal: AbortSignal) {
   const options = { cwd: folder, timeoutMs: TIMEOUT_MS, signal }
-  if (process.getuid?.() === 0) return runCommand(binary, args, options)
+  if (isRoot()) return runCommand(binary, args, options)
   return runCommand('fakeroot', ['-i', 'owners', '-s', 'owners', '--', binary, ...args], options)
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0
 }

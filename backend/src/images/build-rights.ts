@@ -1,11 +1,42 @@
-import { access, readFile } from 'node:fs/promises'
+import { access, constants, readFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import { SandlabError } from '../domain/error.js'
-import { isSandlabError } from '../domain/error.js'
+import { childEnvironment } from '../system/command-environment.js'
 import { CommandError, runCommand } from '../system/command.js'
 import { missingTool } from '../system/debian-packages.js'
 
 const TIMEOUT_MS = 10_000
+
+const TOOLS = ['apt-get', 'dpkg-deb', 'tar', 'cpio', 'mke2fs', 'qemu-img']
+
+/**
+ * Looks for every program that a build runs, before it spends a minute on the others' work. Throws `missing_tool` naming
+ * the Debian package.
+ */
+export async function requireTools(usesMmdebstrap: boolean): Promise<void> {
+  const debian = usesMmdebstrap ? ['mmdebstrap', 'unshare'] : []
+  const unprivileged = isRoot() ? [] : ['fakeroot', ...(usesMmdebstrap ? ['newuidmap'] : [])]
+  for (const tool of [...TOOLS, ...debian, ...unprivileged]) await requireTool(tool)
+}
+
+async function requireTool(tool: string): Promise<void> {
+  const folders = childEnvironment()['PATH']?.split(':') ?? []
+  for (const folder of folders) {
+    const found = await access(join(folder, tool), constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (found) return
+  }
+  throw missingTool(tool)
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0
+}
+
+export type ChrootMode = 'unshare' | 'root'
 
 /**
  * How mmdebstrap gets to be root in the tree that it makes. `unshare` has its own mount and process namespace, so that
@@ -14,13 +45,12 @@ const TIMEOUT_MS = 10_000
  *
  * Throws `unsupported` with the command that gives an ordinary user the right.
  */
-export async function chooseChrootMode(recipeId: string, signal: AbortSignal): Promise<'unshare' | 'root'> {
-  if (process.getuid?.() === 0) {
+export async function chooseChrootMode(recipeId: string, signal: AbortSignal): Promise<ChrootMode> {
+  if (isRoot()) {
     // The same question that mmdebstrap asks.
     return (await canUnshare(['--mount', '--propagation', 'unchanged'], signal)) ? 'unshare' : 'root'
   }
   const { username, uid } = userInfo()
-  if (!(await isInstalled('newuidmap'))) throw missingTool('newuidmap')
   const ids = (await Promise.all(['/etc/subuid', '/etc/subgid'].map(readIfThere))).map((text) => text.split('\n'))
   const hasIds = ids.every((lines) =>
     lines.some((line) => line.startsWith(`${username}:`) || line.startsWith(`${uid}:`)),
@@ -53,15 +83,6 @@ async function canUnshare(flags: string[], signal: AbortSignal): Promise<boolean
   } catch (error) {
     if (error instanceof CommandError && !error.cancelled) return false
     throw error
-  }
-}
-
-async function isInstalled(binary: string): Promise<boolean> {
-  try {
-    await runCommand(binary, [], { timeoutMs: TIMEOUT_MS }) // without arguments it prints its usage and fails
-    return true
-  } catch (error) {
-    return !isSandlabError(error, 'missing_tool')
   }
 }
 

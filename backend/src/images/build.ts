@@ -10,6 +10,7 @@ import type { Logger } from '../system/log.js'
 import type { OperationHandle } from '../transactions/operations.js'
 import { makeDebianTree } from './build-debian.js'
 import { makeDisk } from './build-disk.js'
+import { buildFailure } from './build-failure.js'
 import { kernelFile, packInitrd, type KernelTree } from './build-initrd.js'
 import {
   findKernel,
@@ -18,6 +19,7 @@ import {
   updatePackageLists,
   type PackageSource,
 } from './build-packages.js'
+import { chooseChrootMode, requireTools, type ChrootMode } from './build-rights.js'
 import { makeTinyTree } from './build-tiny.js'
 import { importImage } from './import-room.js'
 import { portionOf } from './progress.js'
@@ -50,11 +52,11 @@ const COMMAND_LINE = 'console=tty1 console=ttyS0 quiet net.ifnames=0'
  * Builds a starter image from Debian packages on this machine, in `images/.staging`, and hands it to the import room.
  * Nothing on this machine is installed, mounted or changed otherwise, and nothing is left when it fails.
  *
- * Throws `not_found`, `image_exists`, `missing_tool`, `unsupported`, `download_failed`, `no_space`, `cancelled`,
+ * Throws `not_found`, `image_exists`, `busy`, `missing_tool`, `unsupported`, `download_failed`, `no_space`, `cancelled`,
  * `build_failed`, and what importImage throws.
  */
 export async function buildImage(request: BuildRequest): Promise<Image> {
-  const { layout, store, op } = request
+  const { layout, store } = request
   const recipe = STARTER_RECIPES.find((one) => one.id === request.recipeId)
   if (!recipe) throw new SandlabError('not_found', `There is no recipe ${request.recipeId}.`)
   if (store.data.images.some((image) => image.id === recipe.id)) {
@@ -62,10 +64,31 @@ export async function buildImage(request: BuildRequest): Promise<Image> {
       hint: 'Delete it first to build it anew.',
     })
   }
-  const folder = await newStagingFolder(layout, op.id)
+  const release = claim(layout, recipe.id)
+  try {
+    return await buildInStaging(request, recipe)
+  } finally {
+    release()
+  }
+}
+
+/** Builds of this process, by folder and recipe: a second one of the same would work for a minute and then lose. */
+const underWay = new Set<string>()
+
+function claim(layout: Layout, id: string): () => void {
+  const key = join(layout.images, id)
+  if (underWay.has(key)) throw new SandlabError('busy', `The image ${id} is being built already.`)
+  underWay.add(key)
+  return () => underWay.delete(key)
+}
+
+async function buildInStaging(request: BuildRequest, recipe: StarterRecipe): Promise<Image> {
+  const folder = await newStagingFolder(request.layout, request.op.id)
   try {
     await requireSpace({ path: folder, bytes: recipe.workBytes, what: `build ${recipe.id}` })
     return await build(request, recipe, folder)
+  } catch (error) {
+    throw buildFailure(`build ${recipe.id}`, error)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -74,13 +97,14 @@ export async function buildImage(request: BuildRequest): Promise<Image> {
 async function build(request: BuildRequest, recipe: StarterRecipe, folder: string): Promise<Image> {
   const { op } = request
   op.step('Fetching the package lists', 0)
+  const mode = await requireRights(recipe, op.signal)
   const source = await openPackageSource(folder, op.signal)
   await updatePackageLists(source)
   op.step('Fetching the kernel', 0.03)
   const { kernel, version } = await fetchKernel(source)
   op.step('Packing the initial RAM disk', 0.08)
   const initrd = await packInitrd(kernel)
-  const archive = await makeTree(request, recipe, kernel, source)
+  const archive = await makeTree(request, recipe, kernel, source, mode)
   op.step('Making the disk', 0.8)
   const disk = await makeDisk(folder, archive, recipe.diskBytes, op.signal)
   return importImage({
@@ -103,6 +127,13 @@ async function build(request: BuildRequest, recipe: StarterRecipe, folder: strin
   })
 }
 
+/** Before anything is fetched: the programs, and for a Debian tree the way to be root in it. */
+async function requireRights(recipe: StarterRecipe, signal: AbortSignal): Promise<ChrootMode | null> {
+  const isDebian = recipe.base === 'debian'
+  await requireTools(isDebian)
+  return isDebian ? chooseChrootMode(recipe.id, signal) : null
+}
+
 async function fetchKernel(source: PackageSource): Promise<{ kernel: KernelTree; version: string }> {
   const { folder, signal } = source
   const found = await findKernel(source)
@@ -122,8 +153,9 @@ function makeTree(
   recipe: StarterRecipe,
   kernel: KernelTree,
   source: PackageSource,
+  mode: ChrootMode | null,
 ): Promise<string> {
-  if (recipe.base === 'debian') return makeDebianTree(recipe, kernel, source, portionOf(op, 0.1, 0.8))
+  if (mode !== null) return makeDebianTree({ recipe, kernel, source, mode, op: portionOf(op, 0.1, 0.8) })
   op.step('Making the system', 0.2)
   return makeTinyTree(recipe, kernel, source)
 }

@@ -74,6 +74,15 @@ describe('building a starter image', () => {
     5 * MINUTES,
   )
 
+  it('builds an image once at a time', async () => {
+    const op = testOperation()
+    const first = failureOf(build('tiny', op))
+    expect((await failureOf(build('tiny'))).code).toBe('busy')
+    op.abort()
+    expect((await first).code).toBe('cancelled')
+    await expectNothingLeft()
+  })
+
   it('refuses a recipe that there is not', async () => {
     expect((await failureOf(build('no-such-recipe'))).code).toBe('not_found')
   })
