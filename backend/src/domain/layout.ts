@@ -45,7 +45,15 @@ export const overlayFile = (l: Layout, nodeId: string) => `${l.overlays}/${overl
 export const sidecarFile = (l: Layout, nodeId: string) => `${l.overlays}/node_${nodeId}.json`
 /** UEFI variables of one node. */
 export const uefiVariablesFile = (l: Layout, nodeId: string) => `${l.overlays}/node_${nodeId}.efivars.fd`
+export const layerFileName = (layerId: string) => `layer_${layerId}.qcow2`
+export const layerFile = (l: Layout, layerId: string) => `${l.overlays}/${layerFileName(layerId)}`
+/** The layer's record, as a node's sidecar. */
+export const layerSidecarFile = (l: Layout, layerId: string) => `${l.overlays}/layer_${layerId}.json`
+/** Of one operation: on the overlays' file system, so that a rename publishes what is finished. */
 export const overlayStagingDir = (l: Layout) => `${l.overlays}/.staging`
+/** While a running node's disk is frozen, its newest writes are here: never swept, taken back before its next start. */
+export const liveLayersDir = (l: Layout) => `${l.overlays}/.live`
+export const liveLayerFile = (l: Layout, nodeId: string) => `${liveLayersDir(l)}/live_${nodeId}.qcow2`
 export const trashDir = (l: Layout) => `${l.overlays}/.trash`
 /** As the API and the records show it, the same in and out of a container. */
 export const overlayApiPath = (overlayFileName: string) => `/overlays/${overlayFileName}`

@@ -36,6 +36,16 @@ export interface NodeEngine {
   resume(id: NodeId, options: { key: string }): Job<EngineNode>
   /** Forgets the node; refuses a running one with `conflict`. Disks are kept unless told (then: moved to the trash). */
   remove(id: NodeId, options: { key: string; disks: 'keep' | 'delete' }): Job<void>
+  /**
+   * A live point in time of a running node's root disk: from the answer on, `frozenFile` no longer changes, until
+   * `release`. The guest pauses for milliseconds. One at a time for each node: the same key gives the same one, another
+   * key `conflict` (retry) until it is released. What is cached in the guest and not yet on its disk is not in it: as
+   * after a power cut.
+   *
+   * Throws `not-found` when the node is not running; `unsupported` when `capabilities.liveSnapshot` is false;
+   * `host-unknown`, `no-space`, `engine`: the node is then as before.
+   */
+  freezeDisk(id: NodeId, options: { key: string }): Promise<FrozenDisk>
   /** Refused with `not-found` when the node is not running. */
   console(id: NodeId, kind: ConsoleKind): Promise<ConsoleTarget>
   /** Presses QEMU qcodes together; types by repeating. Works the same for every console kind. */
@@ -116,6 +126,17 @@ export interface StopResult {
   node: EngineNode
   /** The rung that ended it. */
   how: 'already-stopped' | 'guest-shutdown' | 'quit' | 'sigterm' | 'sigkill'
+}
+
+export interface FrozenDisk {
+  /** Absolute path of the qcow2 layer that no longer changes; its backing chain ends at the base image. For the backend to read. */
+  frozenFile: string
+  /**
+   * Takes the guest's newest writes back into the frozen layer; the node is as before. Idempotent; after a failure it may
+   * be called again. The node may end meanwhile: nothing is lost, and until the release it is neither started nor
+   * removed (`conflict`, retry). Without a release, because the backend died, the next one releases before it answers.
+   */
+  release(): Promise<void>
 }
 
 export type JobState = 'pending' | 'succeeded' | 'failed' | 'lost'

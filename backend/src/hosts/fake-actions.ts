@@ -2,6 +2,7 @@ import type { NodeId } from '../domain/ids.js'
 import type { Layout } from '../domain/layout.js'
 import { EngineError, type EngineNode, type NodeSpec, type StopResult } from './engine.js'
 import type { FakeFaults } from './fake-faults.js'
+import type { FakeFreezer } from './fake-freeze.js'
 import { isAlive, requireAlive, requireKnown, type FakeMachine, type FakeMachines } from './fake-machine.js'
 import { createFakeSerial } from './fake-serial.js'
 import { createNodeActions } from './node-actions.js'
@@ -12,6 +13,7 @@ import { LOCAL_HOST, nodeAtRest } from './run.js'
 interface FakeWorld {
   machines: FakeMachines
   faults: FakeFaults
+  freezer: FakeFreezer
   /** With it, disks are real files. */
   layout: Layout | undefined
   accelerator: () => 'kvm' | 'tcg'
@@ -58,12 +60,16 @@ async function ensure({ machines, faults, layout }: FakeWorld, spec: NodeSpec): 
   return machine.node
 }
 
-async function start({ machines, faults, layout, accelerator }: FakeWorld, spec: NodeSpec): Promise<EngineNode> {
+async function start(
+  { machines, faults, freezer, layout, accelerator }: FakeWorld,
+  spec: NodeSpec,
+): Promise<EngineNode> {
   const machine = machines.of(spec.id)
   if (isAlive(machine)) {
     requireKnown(machine)
     return machine.node
   }
+  freezer.requireThawed(spec.id)
   machine.node = nodeAtRest(spec.id, { phase: 'starting', generation: spec.generation })
   try {
     await faults.meet('start')
@@ -119,6 +125,7 @@ async function remove(world: FakeWorld, id: NodeId, disks: 'keep' | 'delete'): P
     requireKnown(machine)
     throw new EngineError('conflict', 'It is running. Stop it first.')
   }
+  world.freezer.requireThawed(id)
   await world.faults.meet('remove')
   if (disks === 'delete' && world.layout) await trashDisk(world.layout, id)
   machine.hasDisk = machine.hasDisk && disks === 'keep'

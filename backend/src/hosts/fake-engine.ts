@@ -2,6 +2,7 @@ import type { NodeId } from '../domain/ids.js'
 import type { Layout } from '../domain/layout.js'
 import { EngineError, type EngineReport, type NodeEngine, type NodeSpec } from './engine.js'
 import { createFakeActions } from './fake-actions.js'
+import { createFakeFreezer } from './fake-freeze.js'
 import { createFakeFaults, type FakeFaults } from './fake-faults.js'
 import { createFakeMachines, requireAlive } from './fake-machine.js'
 import { fakePicture, openFakeScreen } from './fake-screen.js'
@@ -12,7 +13,10 @@ import { jobsOver } from './power-jobs.js'
 import { LOCAL_HOST } from './run.js'
 
 export interface FakeEngineOptions {
-  /** With it, disks are real files, made and trashed as the process engine does; without, they are only remembered. */
+  /**
+   * With it, disks are real files, made and trashed as the process engine does, and can be frozen; without, they are only
+   * remembered.
+   */
   layout?: Layout
   report?: Partial<EngineReport>
 }
@@ -37,6 +41,8 @@ export interface FakeEngine extends NodeEngine, Pick<FakeFaults, 'failNext' | 'h
   keysOf(id: NodeId): string[][]
   /** RFB key and pointer messages that reached the screen. */
   inputOf(id: NodeId): Buffer[]
+  /** Whether a `freezeDisk` has not been released yet. */
+  isFrozen(id: NodeId): boolean
   setReport(report: Partial<EngineReport>): void
 }
 
@@ -63,11 +69,12 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
   const jobs = createJobs()
   let report: EngineReport = { ...REPORT, ...options.report }
   const accelerator = () => report.accelerator.kind
-  const actions = createFakeActions({ machines, faults, layout: options.layout, accelerator })
+  const freezer = createFakeFreezer({ machines, faults, layout: options.layout })
+  const actions = createFakeActions({ machines, faults, freezer, layout: options.layout, accelerator })
 
   return {
     kind: 'fake',
-    capabilities: CAPABILITIES,
+    capabilities: { ...CAPABILITIES, liveSnapshot: options.layout !== undefined },
     ...jobsOver(jobs, actions),
     async probe() {
       await faults.meet('probe')
@@ -78,6 +85,7 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
       return machines.started().map((machine) => machine.node)
     },
     inspect: async (id) => machines.of(id).node,
+    freezeDisk: (id, { key }) => freezer.freeze(id, key),
     async console(id, kind) {
       await faults.meet('console')
       const machine = requireAlive(machines.of(id))
@@ -118,6 +126,7 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
     specOf: (id) => machines.of(id).spec,
     serialOf: (id) => machines.of(id).serial,
     keysOf: (id) => machines.of(id).keys,
+    isFrozen: (id) => freezer.isFrozen(id),
     inputOf: (id) => machines.of(id).input,
     setReport(changes) {
       report = { ...report, ...changes }

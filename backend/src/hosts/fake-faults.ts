@@ -9,6 +9,8 @@ export type FakeOperation =
   | 'restart'
   | 'resume'
   | 'remove'
+  | 'freezeDisk'
+  | 'releaseDisk'
   | 'console'
   | 'sendKeys'
   | 'screenshot'

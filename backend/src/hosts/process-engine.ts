@@ -66,6 +66,9 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
     probe: () => context.host.report(),
     list: async () => [...context.settled.values(), ...[...context.live.values()].map(nodeOfRun)],
     inspect: (id) => inspectNode(context, id),
+    async freezeDisk() {
+      throw new EngineError('unsupported', 'This engine can not freeze a running disk.')
+    },
     async console(id, kind) {
       const { paths } = requireLive(context, id)
       return kind === 'serial'
