@@ -147,6 +147,7 @@ function manyRecords(count: number, ownerId: string, base: NodeRecord['base']): 
       ownerId: userIdSchema.parse(ownerId),
       imageId: imageIdSchema.parse('empty'),
       base,
+      backing: { kind: 'image' },
       cpus: 1,
       memoryMib: 256,
       diskBytes: 16 * 1024 * 1024,

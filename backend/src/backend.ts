@@ -4,12 +4,13 @@ import type { Server } from 'node:http'
 import { consoleOriginAllowed, originAllowed, subjectOf } from './api/auth.js'
 import { runHealthChecks } from './api/health-checks.js'
 import { mayOpenConsole, ownedBy } from './api/node-access.js'
+import { createAnswers } from './api/idempotency.js'
 import { createServer } from './api/server.js'
 import type { Lab, Services } from './api/services.js'
 import type { Config } from './config.js'
 import { createConsoles } from './consoles/gateway.js'
 import { isSandlabError } from './domain/error.js'
-import { auditSpoolFile } from './domain/layout.js'
+import { auditSpoolFile, secretFile } from './domain/layout.js'
 import { createBus } from './events/bus.js'
 import { createSockets } from './events/sockets.js'
 import type { NodeEngine } from './hosts/engine.js'
@@ -20,10 +21,12 @@ import { createNodes } from './nodes/nodes.js'
 import { rebuildFromSidecars } from './state/rebuild.js'
 import { openStore } from './state/store.js'
 import { sweepOverlayStaging } from './storage/overlays.js'
+import { writeFileDurably } from './system/durable-file.js'
 import { createLog } from './system/log.js'
 import { postgresIdentity, startPostgres } from './system/postgres.js'
 import { createNodeLocks } from './transactions/node-lock.js'
 import { createOperations } from './transactions/operations.js'
+import { createTransactions } from './transactions/transactions.js'
 import { createAccounts } from './users/accounts.js'
 import { createAudit } from './users/audit.js'
 import { openDatabase } from './users/database.js'
@@ -155,6 +158,7 @@ async function makeServices(
     audit,
     postgresHealth: parts.postgresHealth,
     signInLimiter: createSignInLimiter(),
+    answers: createAnswers(),
     directory,
     lab: undefined,
     safeMode: undefined,
@@ -217,6 +221,16 @@ async function writeLocalToken(config: Config): Promise<string> {
   return createHash('sha256').update(token).digest('hex')
 }
 
+/** Made once; what is derived from it can be derived again. */
+async function readSecret(config: Config): Promise<string> {
+  const file = secretFile(config.layout)
+  const kept = await readFile(file, 'utf8').catch(() => '')
+  if (/^[\w-]{43}$/.test(kept)) return kept
+  const secret = randomBytes(32).toString('base64url')
+  await writeFileDurably(file, secret)
+  return secret
+}
+
 async function makeLab(
   options: BackendOptions,
   services: Services,
@@ -245,11 +259,14 @@ async function makeLab(
     authorize: async (request) => (await subjectOf(services, request))?.userId ?? '', // asked after mountUploads
   })
   await uploads.sweep()
+  const transactions = await createTransactions({ layout: config.layout, store, operations, log })
   const nodes = await createNodes({
     layout: config.layout,
     store,
     engine,
     locks: createNodeLocks(),
+    transactions,
+    secret: await readSecret(config),
     bus,
     log,
     owners: services.directory,
@@ -265,7 +282,7 @@ async function makeLab(
   })
   closing.push(async () => consoles.close())
   log.info({ adopted: nodes.report.adopted, crashed: nodes.report.crashed, broken: nodes.report.broken }, 'reconciled')
-  return { store, engine, nodes, consoles, operations, uploads }
+  return { store, engine, nodes, consoles, operations, transactions, uploads }
 }
 
 function connectLiveUpdates(services: Services, http: Server) {

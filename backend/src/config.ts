@@ -20,6 +20,8 @@ const environmentSchema = z.object({
   SANDLABX_CPU_OVERCOMMIT: z.coerce.number().min(1).max(256).default(16),
   SANDLABX_MEMORY_OVERCOMMIT: z.coerce.number().min(0.1).max(16).default(1),
   SANDLABX_MEMORY_RESERVE_MIB: z.coerce.number().int().min(0).default(1024),
+  /** Room that each new overlay must find on the disk. */
+  SANDLABX_GROWTH_RESERVE_MIB: z.coerce.number().min(0).default(16),
   SANDLABX_STUDENT_NODES: z.coerce.number().int().min(0).default(10),
   SANDLABX_STOP_GRACE_SECONDS: z.coerce.number().min(0).max(600).default(60),
   SANDLABX_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(3000),
@@ -46,6 +48,7 @@ export interface Config {
   cpuOvercommit: number
   memoryOvercommit: number
   memoryReserveMib: number
+  growthReserveBytes: number
   studentNodes: number
   stopGraceMs: number
   requestsPerMinute: number
@@ -90,6 +93,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     cpuOvercommit: env.SANDLABX_CPU_OVERCOMMIT,
     memoryOvercommit: env.SANDLABX_MEMORY_OVERCOMMIT,
     memoryReserveMib: env.SANDLABX_MEMORY_RESERVE_MIB,
+    growthReserveBytes: env.SANDLABX_GROWTH_RESERVE_MIB * 1024 ** 2,
     studentNodes: env.SANDLABX_STUDENT_NODES,
     stopGraceMs: env.SANDLABX_STOP_GRACE_SECONDS * 1000,
     requestsPerMinute: env.SANDLABX_REQUESTS_PER_MINUTE,

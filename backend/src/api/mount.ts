@@ -6,6 +6,7 @@ import type { Subject } from '../domain/user.js'
 import { addressOf } from './address.js'
 import { refuseCrossSite, subjectOf } from './auth.js'
 import { toSandlabError } from './errors.js'
+import { requestKeyOf } from './idempotency.js'
 import { countRequest } from './metrics.js'
 import type { RawAnswer, Route, RouteContext } from './route.js'
 import { labOf, type Services } from './services.js'
@@ -30,15 +31,35 @@ function handler(services: Services, row: Route): RequestHandler {
       if (row.beforeReady !== true) labOf(services)
       subject = await admitted(services, row, request)
       const context = contextOf(services, row, request, response, subject, audit)
-      const result = await row.handle(context as RouteContext<never, never, never>) // checked by `route`
-      // Before the reply: what was acknowledged is in the audit log, or in its spool.
-      await note(services, row, request, subject, audit, null)
-      send(row, response, result)
+      if (isDryRun(row, request)) {
+        response.json({ plan: await row.plan?.(context as RouteContext<never, never, never>) })
+        return
+      }
+      const work = async () => {
+        const value = await row.handle(context as RouteContext<never, never, never>) // checked by `route`
+        // Before the reply: what was acknowledged is in the audit log, or in its spool.
+        await note(services, row, request, subject, audit, null)
+        return value
+      }
+      send(row, response, await onlyOnce(services, subject, context, work))
     } catch (error) {
       await note(services, row, request, subject, audit, toSandlabError(error).code)
       throw error
     }
   }
+}
+
+/** A repeated request is answered as the first one was. */
+async function onlyOnce(
+  services: Services,
+  subject: Subject | null,
+  context: RouteContext<unknown, unknown, unknown>,
+  work: () => Promise<unknown>,
+): Promise<unknown> {
+  if (!subject || !context.asked) return work()
+  const { value, replayed } = await services.answers.once(subject, context.asked, work)
+  if (replayed) context.response.setHeader('Idempotent-Replayed', 'true')
+  return value
 }
 
 /** The subject, once everything that can be said without looking at the input has been said. */
@@ -88,11 +109,12 @@ function contextOf(
       return subject
     },
     params,
-    query: row.query ? row.query.parse(request.query) : noQuery(request),
+    query: queryOf(row, request),
     body: row.body ? parseBody(row.body, request) : undefined,
     request,
     response,
     requestId: requestIdOf(request),
+    asked: row.access === 'public' ? null : requestKeyOf(request),
     about: (object) => void (audit.object = object),
   }
 }
@@ -114,8 +136,15 @@ function parseBody(schema: z.ZodType, request: Request): unknown {
   return schema.parse({})
 }
 
-function noQuery(request: Request): undefined {
-  const [first] = Object.keys(request.query)
+function isDryRun(row: Route, request: Request): boolean {
+  return row.plan !== undefined && request.query['dryRun'] === 'true'
+}
+
+function queryOf(row: Route, request: Request): unknown {
+  const { dryRun, ...others } = request.query
+  const query = row.plan && (dryRun === 'true' || dryRun === 'false') ? others : request.query
+  if (row.query) return row.query.parse(query)
+  const [first] = Object.keys(query)
   if (first === undefined) return undefined
   throw new SandlabError('unknown_field', `The query field ${first.slice(0, 40)} is not known here.`)
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
 import { ERROR_CODES, type ErrorCode } from '../domain/error.js'
+import { operationPlanSchema } from '../domain/plan.js'
 import type { Route } from './route.js'
 
 const errorSchema = z
@@ -53,11 +54,30 @@ function operation(row: Route): ZodOpenApiOperationObject {
     tags: [row.tag],
     summary: row.summary,
     ...(row.access === 'public' ? { security: [] } : {}),
-    ...(row.params || row.query
-      ? { requestParams: { ...(row.params && { path: row.params }), ...(row.query && { query: row.query }) } }
-      : {}),
+    ...requestParams(row),
     ...(row.body ? { requestBody: { required: true, content: { 'application/json': { schema: row.body } } } } : {}),
-    responses: { [String(row.answer.status)]: answer(row), ...failures(row) },
+    responses: { [String(row.answer.status)]: answer(row), ...(row.plan ? dryRunAnswer : {}), ...failures(row) },
+  }
+}
+
+const dryRunAnswer = {
+  '200': {
+    description: 'With `dryRun=true`: what it would do; nothing is done',
+    content: { 'application/json': { schema: z.object({ plan: operationPlanSchema }) } },
+  },
+}
+
+function requestParams(row: Route) {
+  const query = row.plan
+    ? (row.query ?? z.strictObject({})).extend({ dryRun: z.enum(['true', 'false']).optional() })
+    : row.query
+  const repeatable = row.method === 'post' && row.access !== 'public'
+  return {
+    requestParams: {
+      ...(row.params && { path: row.params }),
+      ...(query && { query }),
+      ...(repeatable && { header: z.object({ 'Idempotency-Key': z.string().min(1).max(200).optional() }) }),
+    },
   }
 }
 
@@ -72,6 +92,7 @@ function answer(row: Route) {
 /** Every route can also fail in the general ways: malformed, not signed in, too fast, not ready. */
 function failures(row: Route) {
   const general: ErrorCode[] = ['bad_request', 'too_many_requests', 'internal']
+  if (row.access !== 'public' && row.method === 'post') general.push('key_reused')
   if (row.access !== 'public') general.push('not_signed_in', 'not_allowed', 'database_down')
   if (row.beforeReady !== true) general.push('starting_up', 'no_space')
   const byStatus = new Map<number, Set<ErrorCode>>()

@@ -2,7 +2,9 @@ import type { Request, Response } from 'express'
 import type { z } from 'zod'
 import type { Action } from '../domain/authorize.js'
 import type { ErrorCode } from '../domain/error.js'
+import type { OperationPlan } from '../domain/plan.js'
 import type { Subject } from '../domain/user.js'
+import type { RequestKey } from './idempotency.js'
 import type { Services } from './services.js'
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
@@ -26,6 +28,8 @@ export interface RouteContext<P, Q, B> {
   request: Request
   response: Response
   requestId: string
+  /** From its Idempotency-Key; null without one. */
+  asked: RequestKey | null
   /** Names the object for the audit log, also when the handler fails afterwards. */
   about(object: { type: string; id: string; name?: string; details?: Record<string, unknown> }): void
 }
@@ -49,6 +53,8 @@ export interface Route {
   beforePasswordChange?: boolean | undefined
   /** Works before the state is loaded, and in safe mode. */
   beforeReady?: boolean | undefined
+  /** Answers `?dryRun=true`: what it would do, without doing it. */
+  plan?: ((context: RouteContext<never, never, never>) => Promise<OperationPlan>) | undefined
   handle(context: RouteContext<never, never, never>): Promise<unknown>
 }
 
@@ -60,10 +66,11 @@ export function route<
   Q extends z.ZodObject | undefined = undefined,
   B extends z.ZodType | undefined = undefined,
 >(
-  row: Omit<Route, 'params' | 'query' | 'body' | 'handle'> & {
+  row: Omit<Route, 'params' | 'query' | 'body' | 'plan' | 'handle'> & {
     params?: P
     query?: Q
     body?: B
+    plan?(context: RouteContext<Parsed<P>, Parsed<Q>, Parsed<B>>): Promise<OperationPlan>
     handle(context: RouteContext<Parsed<P>, Parsed<Q>, Parsed<B>>): Promise<unknown>
   },
 ): Route {

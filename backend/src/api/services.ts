@@ -9,7 +9,9 @@ import type { Nodes } from '../nodes/nodes.js'
 import type { RebuildReport } from '../state/rebuild.js'
 import type { Store } from '../state/store.js'
 import type { Logger } from '../system/log.js'
+import type { Answers } from './idempotency.js'
 import type { Operations } from '../transactions/operations.js'
+import type { Transactions } from '../transactions/transactions.js'
 import type { Accounts } from '../users/accounts.js'
 import type { Audit } from '../users/audit.js'
 import type { Database } from '../users/database.js'
@@ -25,6 +27,7 @@ export interface Lab {
   nodes: Nodes
   consoles: Consoles
   operations: Operations
+  transactions: Transactions
   uploads: Uploads
 }
 
@@ -42,6 +45,8 @@ export interface Services {
   /** Of the PostgreSQL that we run ourselves; undefined with an external one. */
   postgresHealth: (() => HealthCheck) | undefined
   signInLimiter: SignInLimiter
+  /** Of requests that came with an Idempotency-Key. */
+  answers: Answers
   directory: Directory
   /** Undefined until ready; in safe mode for good, with the reason. */
   lab: Lab | undefined

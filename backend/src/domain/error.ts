@@ -18,6 +18,9 @@ export const ERROR_CODES = {
   name_taken: { status: 409, exit: 1 },
   wrong_status: { status: 409, exit: 1 },
   busy: { status: 409, exit: 1 },
+  /** An Idempotency-Key that came with another request before. */
+  key_reused: { status: 409, exit: 1 },
+  layer_in_use: { status: 409, exit: 1 },
   image_in_use: { status: 409, exit: 1 },
   image_exists: { status: 409, exit: 1 },
   last_administrator: { status: 409, exit: 1 },
@@ -40,6 +43,8 @@ export const ERROR_CODES = {
   database_down: { status: 503, exit: 1 },
   engine_failed: { status: 503, exit: 1 },
   engine_unknown: { status: 503, exit: 1 },
+  /** Another SandLabX did not answer, or refused. */
+  remote_failed: { status: 503, exit: 1 },
   download_failed: { status: 503, exit: 1 },
   build_failed: { status: 503, exit: 1 },
   /** The command line got no answer from a backend; never sent over HTTP. */

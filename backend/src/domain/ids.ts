@@ -7,9 +7,12 @@ export const imageIdSchema = z
   .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'lower-case letters, digits, dots, dashes; at most 63')
   .brand<'ImageId'>()
 export const userIdSchema = z.uuid().brand<'UserId'>()
+/** A frozen disk layer that overlays stand on. */
+export const layerIdSchema = z.uuid().brand<'LayerId'>()
 export const operationIdSchema = z.uuid().brand<'OperationId'>()
 
 export type NodeId = z.infer<typeof nodeIdSchema>
 export type ImageId = z.infer<typeof imageIdSchema>
 export type UserId = z.infer<typeof userIdSchema>
+export type LayerId = z.infer<typeof layerIdSchema>
 export type OperationId = z.infer<typeof operationIdSchema>

@@ -32,6 +32,8 @@ export const postgresPasswordFile = (l: Layout) => `${l.state}/postgres-password
 export const postgresLogFile = (l: Layout) => `${l.state}/postgres.log`
 /** Audit entries, one JSON object a line, that wait for the database to come back. */
 export const auditSpoolFile = (l: Layout) => `${l.state}/audit-spool.jsonl`
+/** 32 random bytes, mode 0600; made at the first start. */
+export const secretFile = (l: Layout) => `${l.state}/secret`
 /** Written once, mode 0600, removed when the first administrator has chosen a password. */
 export const firstLoginFile = (l: Layout) => `${l.state}/first-login`
 

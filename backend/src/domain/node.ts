@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { nodeEventSchema } from './event.js'
 import { imageIdSchema, nodeIdSchema, userIdSchema } from './ids.js'
 import { fingerprintSchema } from './image.js'
+import { backingSchema } from './layer.js'
 
 /** What a node is doing, as observed. `unknown`: the engine's host is silent; nobody acts on it. */
 export const NODE_STATUSES = [
@@ -18,7 +19,16 @@ export const NODE_STATUSES = [
 export const nodeStatusSchema = z.enum(NODE_STATUSES)
 export type NodeStatus = z.infer<typeof nodeStatusSchema>
 
-export const NODE_ACTIONS = ['start', 'stop', 'restart', 'delete', 'changeResources', 'rename', 'console'] as const
+export const NODE_ACTIONS = [
+  'start',
+  'stop',
+  'restart',
+  'delete',
+  'changeResources',
+  'rename',
+  'console',
+  'clone',
+] as const
 export type NodeAction = (typeof NODE_ACTIONS)[number]
 
 /** Action → the statuses in which it is allowed. The server refuses by it, the page disables buttons by it. */
@@ -30,6 +40,7 @@ const ALLOWED: Record<NodeAction, readonly NodeStatus[]> = {
   changeResources: ['stopped', 'crashed', 'broken'],
   rename: ['stopped', 'starting', 'running', 'paused', 'stopping', 'crashed', 'broken'],
   console: ['starting', 'running', 'paused', 'stopping'],
+  clone: ['stopped', 'running', 'paused', 'crashed'],
 }
 
 const STATUS_REASONS: Record<NodeStatus, string> = {
@@ -52,6 +63,7 @@ const ACTION_WORDS: Record<NodeAction, string> = {
   changeResources: 'change its CPUs or memory',
   rename: 'be renamed',
   console: 'show a console',
+  clone: 'be cloned',
 }
 
 /** Undefined when the action is allowed now, else the reason as a sentence for people. */
@@ -114,6 +126,8 @@ export const nodeRecordSchema = z.object({
   imageId: imageIdSchema,
   /** The base image's fingerprint when the overlay was made. */
   base: fingerprintSchema,
+  /** What its disk stands on. Sidecars from before there were layers have none. */
+  backing: backingSchema.default({ kind: 'image' }),
   /** Before start only. */
   cpus: cpusSchema,
   /** MiB; before start only. */
@@ -198,6 +212,55 @@ export const createNodeSchema = z
   })
   .meta({ id: 'CreateNode' })
 export type CreateNode = z.infer<typeof createNodeSchema>
+
+/** A person's name for each of several nodes: `web-{n}` with `{n}` counting from 1, or `{nn}` with a leading zero. */
+export const namePatternSchema = z
+  .string()
+  .regex(/^[a-z0-9{][a-z0-9{}-]{0,61}[a-z0-9}]?$/, 'a node name in which {n} or {nn} stands for the number')
+
+/** One of the nodes of a batch; what is absent is as in `template`. */
+export const batchEntrySchema = z.strictObject({
+  name: nodeNameSchema,
+  ownerId: userIdSchema.optional(),
+  guestUser: guestUserSchema.optional(),
+  guestPassword: guestPasswordSchema.optional(),
+})
+
+/** N nodes with one call: either `count` with a pattern as name, or a list of `nodes`. */
+export const batchCreateSchema = z
+  .strictObject({
+    template: createNodeSchema.omit({ name: true }),
+    count: z.int().min(1).max(500).optional(),
+    name: namePatternSchema.optional(),
+    nodes: z.array(batchEntrySchema).min(1).max(500).optional(),
+    /** Makes those that can be made. Otherwise all or none. */
+    keepGoing: z.boolean().default(false),
+  })
+  .meta({ id: 'BatchCreate' })
+export type BatchCreate = z.infer<typeof batchCreateSchema>
+
+export const cloneNodeSchema = z
+  .strictObject({
+    /** With `count` above 1 a pattern. */
+    name: namePatternSchema,
+    count: z.int().min(1).max(500).default(1),
+    /** A disk of its own, which needs no other file. Otherwise linked: made at once, over what it shares. */
+    full: z.boolean().default(false),
+    /** A node of that name moves to the trash and the clone takes its place. Both are the same; scripts use the first. */
+    idempotent: z.boolean().default(false),
+    force: z.boolean().default(false),
+    /** From this snapshot of the source instead of its disk as it is. */
+    snapshot: z.string().max(63).optional(),
+    /** Keeps a named snapshot of the source as it was before. */
+    snapshotFirst: z.boolean().default(false),
+    /** Absent: the source's owner. */
+    ownerId: userIdSchema.optional(),
+    start: z.boolean().default(false),
+    /** To another SandLabX: its address and an API token there. */
+    to: z.strictObject({ url: z.url({ protocol: /^https?$/ }), token: z.string().min(1).max(200) }).optional(),
+  })
+  .meta({ id: 'CloneNode' })
+export type CloneNode = z.infer<typeof cloneNodeSchema>
 
 export const updateNodeSchema = z
   .strictObject({

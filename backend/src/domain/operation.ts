@@ -7,12 +7,34 @@ export const OPERATION_KINDS = [
   'image.import',
   'image.delete',
   'node.create',
+  'node.clone',
+  'node.send',
+  'node.receive',
   'node.start',
   'node.stop',
   'node.restart',
   'node.delete',
 ] as const
 export const OPERATION_STATES = ['running', 'succeeded', 'failed', 'cancelled', 'lost'] as const
+
+/** Something that an operation makes or takes away: what the log of a transaction names. */
+export const operationResourceSchema = z.object({
+  type: z.enum(['disk', 'record', 'layer', 'image', 'folder', 'trash']),
+  /** A path or an id. */
+  id: z.string(),
+  /** Where it is once committed, when that is another place. */
+  finalPath: z.string().optional(),
+})
+
+/** One of the many things that a bulk operation works on. */
+export const operationItemSchema = z.object({
+  name: z.string(),
+  /** Once it is known. */
+  id: z.string().nullable(),
+  state: z.enum(['waiting', 'running', 'succeeded', 'failed', 'undone']),
+  error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).nullable(),
+})
+export type OperationItem = z.infer<typeof operationItemSchema>
 
 /** One long action with progress. `lost`: the backend ended in the middle; look at the object, assume nothing. */
 export const operationSchema = z
@@ -37,6 +59,12 @@ export const operationSchema = z
     cancellable: z.boolean(),
     startedAt: z.iso.datetime(),
     endedAt: z.iso.datetime().nullable(),
+    /** Of a transaction: whole, or taken back; null while it is open, and for what is not one. */
+    outcome: z.enum(['committed', 'rolled-back']).nullable(),
+    resources: z.array(operationResourceSchema),
+    items: z.array(operationItemSchema),
+    /** The client's Idempotency-Key and the sha256 of what it asked for; null when it sent none. */
+    request: z.object({ key: z.string(), hash: z.string() }).nullable(),
   })
   .meta({ id: 'Operation' })
 export type Operation = z.infer<typeof operationSchema>

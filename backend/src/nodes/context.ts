@@ -12,6 +12,7 @@ import { writeSidecar } from '../storage/sidecars.js'
 import type { Limiter } from '../system/limiter.js'
 import type { Logger } from '../system/log.js'
 import type { NodeLocks } from '../transactions/node-lock.js'
+import type { Transactions } from '../transactions/transactions.js'
 import type { AdmissionRules } from './admission.js'
 import type { Observations } from './observe.js'
 import { viewOf } from './view.js'
@@ -24,6 +25,8 @@ export interface Owners {
 export interface Actor {
   id: string | null
   login: string
+  /** The request that asks, when it came with an Idempotency-Key. */
+  request?: { key: string; hash: string } | null
 }
 
 export interface NodeRules extends AdmissionRules {
@@ -31,6 +34,8 @@ export interface NodeRules extends AdmissionRules {
   studentNodes: number
   /** How long a guest may take to shut down before it is ended the harder way. */
   stopGraceMs: number
+  /** Room that is asked for each new overlay: its books, and what its guest writes in the first minutes. Bytes. */
+  growthReserveBytes: number
 }
 
 export interface NodesDependencies {
@@ -38,6 +43,9 @@ export interface NodesDependencies {
   store: Store
   engine: NodeEngine
   locks: NodeLocks
+  transactions: Transactions
+  /** Of this installation; for what must be derived again and never kept. */
+  secret: string
   bus: Bus
   log: Logger
   owners: Owners

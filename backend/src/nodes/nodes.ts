@@ -1,12 +1,14 @@
 import type { NodeEvent } from '../domain/event.js'
 import type { CreateNode, NodeRecord, NodeView, UpdateNode } from '../domain/node.js'
+import type { OperationPlan } from '../domain/plan.js'
 import type { EngineNode } from '../hosts/engine.js'
 import { createLimiter } from '../system/limiter.js'
 import { availableParallelism } from 'node:os'
 import { publishNode, recordOf, viewNode, type Actor, type NodesContext, type NodesDependencies } from './context.js'
-import { createNode } from './create.js'
+import { createNodes as makeNodes, planCreate } from './create.js'
 import { createObservations } from './observe.js'
 import { inspectAll, reconcile, recordEnd, type ReconcileReport } from './reconcile.js'
+import { procedures } from './procedures.js'
 import { deleteNode, planDelete, type DeletePlan } from './remove.js'
 import { lastScreenOf, screenshotOf } from './screen.js'
 import { startNode } from './start.js'
@@ -21,12 +23,13 @@ export interface Nodes {
   get(id: string): NodeView
   record(id: string): NodeRecord
   create(request: CreateNode, actor: Actor): Promise<{ node: NodeView; guestPassword: string | null }>
+  planCreate(requests: readonly CreateNode[], actor: Actor): Promise<OperationPlan>
   update(id: string, request: UpdateNode, actor: Actor): Promise<NodeView>
   start(id: string, actor: Actor): Promise<NodeView>
   stop(id: string, now: boolean, actor: Actor): Promise<NodeView>
   restart(id: string, actor: Actor): Promise<NodeView>
   planDelete(id: string): Promise<DeletePlan>
-  delete(id: string, deleteStorage: boolean): Promise<void>
+  delete(id: string, deleteStorage: boolean, actor: Actor): Promise<void>
   events(id: string): NodeEvent[]
   screenshot(id: string): Promise<Buffer>
   lastScreen(id: string): Promise<Buffer>
@@ -35,7 +38,7 @@ export interface Nodes {
   close(): void
 }
 
-/** Adopts what runs, looks at every disk, and only then answers. */
+/** Ends what a former backend left half done, adopts what runs, looks at every disk, and only then answers. */
 export async function createNodes(dependencies: NodesDependencies): Promise<Nodes> {
   const context: NodesContext = {
     ...dependencies,
@@ -48,6 +51,7 @@ export async function createNodes(dependencies: NodesDependencies): Promise<Node
       context.log.error({ err: error, nodeId: node.id }, 'a change of a node could not be recorded')
     })
   })
+  await context.transactions.recover(procedures(context))
   const report = await reconcile(context)
   const scan = setInterval(() => {
     void inspectAll(context).catch((error: unknown) => context.log.warn({ err: error }, 'the storage scan failed'))
@@ -61,15 +65,16 @@ export async function createNodes(dependencies: NodesDependencies): Promise<Node
     get: (id) => view(recordOf(context, id)),
     record: (id) => recordOf(context, id),
     async create(request, actor) {
-      const created = await createNode(context, request, actor)
-      return { node: view(created.record), guestPassword: created.guestPassword }
+      const { records, guestPasswords } = await makeNodes(context, [request], actor)
+      return { node: view(recordOf(context, records[0]?.id ?? '')), guestPassword: guestPasswords[0] ?? null }
     },
+    planCreate: (requests, actor) => planCreate(context, requests, actor),
     update: async (id, request, actor) => view(await updateNode(context, id, request, actor)),
     start: async (id, actor) => view(await startNode(context, id, actor)),
     stop: async (id, now, actor) => view(await stopNode(context, id, now, actor)),
     restart: async (id, actor) => view(await restartNode(context, id, actor)),
     planDelete: (id) => planDelete(context, id),
-    delete: (id, deleteStorage) => deleteNode(context, id, deleteStorage),
+    delete: (id, deleteStorage, actor) => deleteNode(context, id, deleteStorage, actor),
     events: (id) => [...recordOf(context, id).events],
     screenshot: (id) => screenshotOf(context, id),
     lastScreen: (id) => lastScreenOf(context, id),

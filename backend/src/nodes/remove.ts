@@ -1,10 +1,11 @@
 import { SandlabError } from '../domain/error.js'
 import { overlayApiPath, overlayFile, sidecarFile } from '../domain/layout.js'
-import { nodeRefuses } from '../domain/node.js'
+import { nodeRecordSchema, nodeRefuses, type NodeRecord } from '../domain/node.js'
 import { z } from 'zod'
-import { usedBytes } from '../storage/overlays.js'
+import { trashOverlay, usedBytes } from '../storage/overlays.js'
 import { markDetached } from '../storage/sidecars.js'
-import { recordOf, viewNode, type NodesContext } from './context.js'
+import type { Procedure } from '../transactions/procedure.js'
+import { recordOf, viewNode, type Actor, type NodesContext } from './context.js'
 import { engineFailure } from './engine-failure.js'
 import { forgetScreen } from './screen.js'
 
@@ -35,33 +36,76 @@ export async function planDelete(context: NodesContext, id: string): Promise<Del
   }
 }
 
+const intentSchema = z.object({ record: nodeRecordSchema, deleteStorage: z.boolean(), at: z.iso.datetime() })
+type DeleteIntent = z.infer<typeof intentSchema>
+
 /**
- * The record goes first, durably; the storage is kept, or moved to the trash. Dying in between leaves files that no
- * record names, never a record without files.
+ * Deletes a stopped node; only forward. The record goes first, durably: a kill leaves files that the next start keeps or
+ * moves to the trash as was asked, never a record without files.
  */
-export async function deleteNode(context: NodesContext, id: string, deleteStorage: boolean): Promise<void> {
-  const { id: nodeId } = recordOf(context, id)
-  await context.locks.run(nodeId, 'delete', async () => {
-    const record = recordOf(context, nodeId)
-    const refusal = nodeRefuses('delete', viewNode(context, record).status)
-    if (refusal !== undefined) throw new SandlabError('wrong_status', `${record.name}: ${refusal}`)
-    await context.store.change((draft) => {
-      draft.nodes = draft.nodes.filter((node) => node.id !== nodeId)
-    })
-    context.observations.forget(nodeId)
-    context.bus.publish('nodes', nodeId, null, record.ownerId)
-    if (!deleteStorage)
-      await markDetached(context.layout, record).catch((error: unknown) => logKept(context, nodeId, error))
-    await context.engine
-      .remove(nodeId, { key: `remove-${nodeId}`, disks: deleteStorage ? 'delete' : 'keep' })
-      .wait()
-      .catch((error: unknown) => {
-        throw engineFailure(error, `${record.name} was deleted, but its storage could not be moved to the trash`)
-      })
-    await forgetScreen(context, nodeId)
-  })
+export function deleteProcedure(context: NodesContext): Procedure<DeleteIntent> {
+  const { layout } = context
+  return {
+    kind: 'node.delete',
+    intent: intentSchema,
+    resources: ({ record, deleteStorage }) => [
+      { type: 'record', id: record.id },
+      { type: deleteStorage ? 'trash' : 'disk', id: overlayApiPath(record.overlayFile) },
+    ],
+    around: ({ record }, work) => context.locks.run(record.id, 'delete', work),
+    steps: [
+      { title: 'Looking whether it is stopped', do: async ({ record }) => void refuseRunning(context, record.id) },
+    ],
+    commit(draft, { record }) {
+      draft.nodes = draft.nodes.filter((node) => node.id !== record.id)
+    },
+    after: [
+      {
+        title: 'Taking it from the list',
+        async do({ record }) {
+          context.observations.forget(record.id)
+          context.bus.publish('nodes', record.id, null, record.ownerId)
+          await forgetScreen(context, record.id)
+        },
+      },
+      {
+        title: 'Letting go of its storage',
+        async do({ record, deleteStorage, at }) {
+          await context.engine
+            .remove(record.id, { key: `remove-${record.id}`, disks: 'keep' })
+            .wait()
+            .catch((error: unknown) => {
+              throw engineFailure(error, `${record.name} was deleted, but its storage is still held`)
+            })
+          if (deleteStorage) await trashOverlay(layout, record.id, new Date(at))
+          else await markDetached(layout, record)
+        },
+      },
+    ],
+  }
 }
 
-function logKept(context: NodesContext, nodeId: string, error: unknown): void {
-  context.log.warn({ err: error, nodeId }, 'the kept storage could not be marked as detached')
+/** Throws `not_found`, `wrong_status` for a running node, `busy`. */
+export async function deleteNode(
+  context: NodesContext,
+  id: string,
+  deleteStorage: boolean,
+  actor: Actor,
+): Promise<void> {
+  const record = refuseRunning(context, recordOf(context, id).id)
+  const intent = { record, deleteStorage, at: context.now().toISOString() }
+  const { result } = context.transactions.run(deleteProcedure(context), intent, {
+    title: `Delete ${record.name}`,
+    actor,
+    target: { type: 'node', id: record.id },
+    cancellable: false,
+  })
+  await result
+}
+
+function refuseRunning(context: NodesContext, id: string): NodeRecord {
+  const record = recordOf(context, id)
+  const refusal = nodeRefuses('delete', viewNode(context, record).status)
+  if (refusal !== undefined) throw new SandlabError('wrong_status', `${record.name}: ${refusal}`)
+  return record
 }

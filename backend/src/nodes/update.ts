@@ -1,7 +1,7 @@
 import { SandlabError } from '../domain/error.js'
 import { nodeRefuses, type NodeRecord, type UpdateNode } from '../domain/node.js'
 import { recordOf, saveRecord, viewNode, type Actor, type NodesContext } from './context.js'
-import { refuseTaken } from './create.js'
+import { refuseTaken } from './new-record.js'
 
 /** Name: any time. CPUs and memory: when stopped. Internet: any time, applies at the next start. */
 export async function updateNode(
@@ -24,7 +24,7 @@ export async function updateNode(
       nodeId,
       (draft) => {
         if (request.name !== undefined) {
-          refuseTaken({ ...context.store.data }, request.name, draft.ownerId, nodeId)
+          refuseTaken(context.store.data, request.name, draft.ownerId, nodeId)
           draft.name = request.name
         }
         if (request.cpus !== undefined) draft.cpus = request.cpus

@@ -10,6 +10,7 @@ const snapshot = freezeTree({
   data: {
     nodes: [nodeRecord(1), nodeRecord(2, { name: 'zwei' })],
     images: [imageRecord('tiny', { title: 'Größe "äöü" 🐧' })],
+    layers: [],
     operations: [operationRecord(1)],
   },
 })

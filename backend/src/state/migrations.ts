@@ -1,3 +1,8 @@
+import { z } from 'zod'
+
+const records = z.array(z.record(z.string(), z.unknown()))
+const schema1 = z.object({ nodes: records, images: records, operations: records })
+
 /** One step from a schema to the next. The list only ever grows at its end; a step that was released never changes. */
 export interface Migration {
   /** The schema that it reads; it writes `from + 1`. */
@@ -9,7 +14,27 @@ export interface Migration {
 }
 
 /** Schema 1 is the first. */
-export const MIGRATIONS: readonly Migration[] = []
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    from: 1,
+    title: 'disks may stand on layers, and operations are transactions',
+    apply: (data) => {
+      const { nodes, images, operations } = schema1.parse(data)
+      return {
+        nodes: nodes.map((node) => ({ backing: { kind: 'image' }, ...node })),
+        images,
+        layers: [],
+        operations: operations.map((operation) => ({
+          outcome: null,
+          resources: [],
+          items: [],
+          request: null,
+          ...operation,
+        })),
+      }
+    },
+  },
+]
 
 /** Brings data from schema `from` to schema `to`, step by step. Throws when a step is missing or fails. */
 export function migrate(data: unknown, from: number, to: number, migrations: readonly Migration[]): unknown {

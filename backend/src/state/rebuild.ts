@@ -4,7 +4,13 @@ import type { Layout } from '../domain/layout.js'
 import { storageFailure } from '../system/durable-file.js'
 import { freezeTree } from './draft.js'
 import { withStateLock } from './lock.js'
-import { listStorage, readImageSidecars, readNodeSidecars, type UnreadableSidecar } from './sidecar-records.js'
+import {
+  listStorage,
+  readImageSidecars,
+  readLayerSidecars,
+  readNodeSidecars,
+  type UnreadableSidecar,
+} from './sidecar-records.js'
 import { loadStateFiles, moveStateFilesAside, writeStateFile } from './state-files.js'
 
 export interface RebuildReport {
@@ -32,11 +38,12 @@ export async function rebuildFromSidecars(layout: Layout): Promise<RebuildReport
     await refuseReadableState(layout)
     const nodes = await readNodeSidecars(layout)
     const images = await readImageSidecars(layout)
+    const layers = await readLayerSidecars(layout)
     const records = nodes.found.filter((sidecar) => sidecar.status === 'attached').map((sidecar) => sidecar.record)
     const known = new Set(nodes.found.map((sidecar) => sidecar.record.overlayFile))
     const { overlays } = await listStorage(layout)
     const movedAside = await moveStateFilesAside(layout)
-    const data = freezeTree({ nodes: records, images: images.found, operations: [] })
+    const data = freezeTree({ nodes: records, images: images.found, layers: layers.found, operations: [] })
     try {
       await writeStateFile(layout, { revision: 1, data })
     } catch (error) {
@@ -47,7 +54,7 @@ export async function rebuildFromSidecars(layout: Layout): Promise<RebuildReport
       images: images.found.length,
       detached: nodes.found.length - records.length,
       overlaysWithoutRecord: overlays.filter((file) => !known.has(file)).length,
-      unreadable: [...nodes.unreadable, ...images.unreadable],
+      unreadable: [...nodes.unreadable, ...layers.unreadable, ...images.unreadable],
       movedAside,
     }
   })

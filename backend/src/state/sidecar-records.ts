@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { imageSchema, type Image } from '../domain/image.js'
+import { layerSchema, type Layer } from '../domain/layer.js'
 import type { Layout } from '../domain/layout.js'
 import { nodeRecordSchema } from '../domain/node.js'
 import { errnoOf } from '../system/durable-file.js'
@@ -23,6 +24,13 @@ export const imageSidecarSchema = z.object({
   record: imageSchema,
 })
 
+/** `overlays/layer_<uuid>.json` */
+export const layerSidecarSchema = z.object({
+  kind: z.literal('sandlabx-layer'),
+  schema: z.literal(1),
+  record: layerSchema,
+})
+
 export interface UnreadableSidecar {
   file: string
   reason: string
@@ -34,12 +42,19 @@ export interface SidecarsFound<T> {
 }
 
 const NODE_SIDECAR = /^node_([0-9a-f-]{36})\.json$/
+const LAYER_SIDECAR = /^layer_([0-9a-f-]{36})\.json$/
 const NODE_OVERLAY = /^node_.*\.qcow2$/
 const IMAGE_SIDECAR = /^(.+)\.image\.json$/
 
 /** Every node's record in `overlays/`, by file name; a broken one is listed and stops no other. */
 export async function readNodeSidecars(layout: Layout): Promise<SidecarsFound<NodeSidecar>> {
   return readSidecars(layout.overlays, NODE_SIDECAR, nodeSidecarSchema)
+}
+
+/** Every layer's record in `overlays/`. */
+export async function readLayerSidecars(layout: Layout): Promise<SidecarsFound<Layer>> {
+  const { found, unreadable } = await readSidecars(layout.overlays, LAYER_SIDECAR, layerSidecarSchema)
+  return { found: found.map((sidecar) => sidecar.record), unreadable }
 }
 
 /** Every base image's record in `images/`. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { isSandlabError, SandlabError } from '../domain/error.js'
 import { operationIdSchema } from '../domain/ids.js'
-import type { Operation, OperationKind } from '../domain/operation.js'
+import type { Operation, OperationItem, OperationKind } from '../domain/operation.js'
 
 /** What is known of an operation before it begins. */
 export interface OperationStart {
@@ -10,9 +10,19 @@ export interface OperationStart {
   actor: { id: string | null; login: string }
   target: Operation['target']
   cancellable: boolean
+  /** Of a transaction: what it makes and takes away. */
+  resources?: Operation['resources']
+  /** Of a bulk operation: what it works on, in order. */
+  items?: Pick<OperationItem, 'name' | 'id'>[]
+  /** The client's Idempotency-Key, and the hash of what it asked for. */
+  request?: Operation['request']
 }
 
-const KEPT = 200
+/** Long enough for a whole class to be made twice over; old ones go first. */
+const KEPT = 1000
+const FORGOTTEN_AT_ONCE = 100
+/** Of the log of a finished one. */
+const KEPT_LINES = 40
 
 export function newOperation(about: OperationStart, at: string): Operation {
   return {
@@ -32,12 +42,21 @@ export function newOperation(about: OperationStart, at: string): Operation {
     cancellable: about.cancellable,
     startedAt: at,
     endedAt: null,
+    outcome: null,
+    resources: about.resources ?? [],
+    items: (about.items ?? []).map((item) => ({ ...item, state: 'waiting', error: null })),
+    request: about.request ?? null,
   }
 }
 
-/** Running ones are kept however old they are. */
+/** An operation at its end, as it is kept. */
+export function ended(operation: Operation, at: string, change: Partial<Operation>): Operation {
+  return { ...operation, ...change, cancellable: false, endedAt: at, log: operation.log.slice(-KEPT_LINES) }
+}
+
+/** Running ones are kept however old they are. Forgets many at once, so that it rarely has to look at all. */
 export function newest(operations: Operation[]): Operation[] {
-  if (operations.length <= KEPT) return operations
+  if (operations.length <= KEPT + FORGOTTEN_AT_ONCE) return operations
   let spare = operations.length - KEPT
   return operations.filter((operation) => {
     const drop = spare > 0 && operation.state !== 'running'
@@ -46,8 +65,7 @@ export function newest(operations: Operation[]): Operation[] {
   })
 }
 
-export function lost(operation: Operation, at: string): Operation {
-  const message = 'SandLabX ended in the middle of it. Look at the object before you try again.'
+export function lost(operation: Operation, at: string, message: string): Operation {
   return { ...operation, state: 'lost', endedAt: at, cancellable: false, error: { code: 'internal', message } }
 }
 

@@ -1,75 +1,76 @@
 import { isSandlabError, SandlabError } from '../domain/error.js'
-import type { OperationId } from '../domain/ids.js'
 import type { Operation } from '../domain/operation.js'
+import type { LabState } from '../domain/state.js'
 import type { Bus } from '../events/bus.js'
 import type { Store } from '../state/store.js'
 import type { Logger } from '../system/log.js'
-import { cancelled, errorOf, lost, newest, newOperation, type OperationStart } from './operation-record.js'
+import { createHandle, type BulkHandle, type TransactionHandle } from './operation-handle.js'
+import { cancelled, ended, errorOf, lost, newest, newOperation, type OperationStart } from './operation-record.js'
 import { createThrottle } from './throttle.js'
 
-/** What the work of an operation tells about itself. Nothing here throws. */
-export interface OperationHandle {
-  readonly id: OperationId
-  /** Aborted when somebody cancels, or SandLabX stops. */
-  readonly signal: AbortSignal
-  /** The step under way, in words. `progress` of the whole, 0 to 1; null: can't be known; absent: as it was. */
-  step(text: string, progress?: number | null): void
-  /** Bytes of this step; a new step forgets them. */
-  bytes(done: number, total: number | null): void
-  log(text: string): void
-}
+export type { BulkHandle, OperationHandle, TransactionHandle } from './operation-handle.js'
 
 export interface Operations {
-  /** Runs `work` at once. `result` is its outcome and never causes an unhandled rejection. */
+  /**
+   * Runs `work` at once. `result` is its outcome and never causes an unhandled rejection. `journaled`: the state learns
+   * of it only when it commits or ends, since the journal has it. `resumes`: goes on as this one.
+   */
   start<T>(
     about: OperationStart,
-    work: (op: OperationHandle) => Promise<T>,
+    work: (op: TransactionHandle) => Promise<T>,
+    options?: { journaled?: boolean; resumes?: Operation | undefined },
   ): { operation: Operation; result: Promise<T> }
   /** Newest first: all running ones, and the newest finished ones. */
   list(): Operation[]
   get(id: string): Operation | undefined
+  /** Resolves or rejects as the operation does, or did. */
+  ended(id: string): Promise<void>
   /** Asks the work to stop; it is `cancelled` when it has. Throws `not_found`, `wrong_status`. */
   cancel(id: string): Operation
+  /** At the start: does what a committed operation left undone, and ends it. */
+  recover(operation: Operation, work: (op: BulkHandle) => Promise<void>): Promise<void>
+  /** At the start: keeps what was taken back. */
+  undone(operation: Operation): void
+  /** At the start, after the journal: what the state still shows as running ended without a word. */
+  settle(): void
   /** Cancels what runs and waits for it, at most CLOSE_WAIT_MS; what goes on is `lost` at the next start. */
   close(): Promise<void>
 }
 
-const LOG_LINES = 200
-const LINE_CHARACTERS = 500
 const PUBLISH_EVERY_MS = 250
 const CLOSE_WAIT_MS = 5000
 
-/**
- * The register of long actions. The state file has each one when it starts and when it ends, progress lives in memory.
- * Operations that the state shows as running belong to a backend that is gone: they become `lost`.
- */
+/** The register of long actions. The state file has each one when it starts and when it ends, progress lives in memory. */
 export function createOperations(deps: { store: Store; bus: Bus; log: Logger; now?: () => Date }): Operations {
   const { store, bus, log } = deps
   const timestamp = () => (deps.now?.() ?? new Date()).toISOString()
   const known = new Map<string, Operation>() // oldest first
-  const running = new Map<string, { abort: AbortController; done: Promise<void> }>()
+  const running = new Map<string, { abort: AbortController; done: Promise<void>; result: Promise<unknown> }>()
   const saving = new Set<Promise<void>>()
   const throttle = createThrottle(PUBLISH_EVERY_MS, publish)
   let closed: Promise<void> | undefined
 
   for (const operation of store.data.operations) known.set(operation.id, operation)
-  for (const operation of known.values()) if (operation.state === 'running') save(lost(operation, timestamp()))
 
   /** Memory and listeners know at once; the state file soon. A full disk must not end the work itself. */
   function save(operation: Operation): void {
-    known.set(operation.id, operation)
-    forgetOldest()
-    throttle.now(operation.id)
+    remember(operation)
     const saved = store
-      .change((draft) => {
-        const index = draft.operations.findIndex((one) => one.id === operation.id)
-        if (index >= 0) draft.operations[index] = operation
-        else draft.operations.push(operation)
-        draft.operations = newest(draft.operations)
-      })
+      .change((draft) => put(draft, operation))
       .catch((error: unknown) => log.warn({ err: error, operationId: operation.id }, 'the operation was not saved'))
       .finally(() => saving.delete(saved))
     saving.add(saved)
+  }
+
+  function remember(operation: Operation): void {
+    known.set(operation.id, operation)
+    const all = [...known.values()]
+    const kept = newest(all)
+    if (kept !== all) {
+      known.clear()
+      for (const one of kept) known.set(one.id, one)
+    }
+    throttle.now(operation.id)
   }
 
   function publish(id: string): void {
@@ -84,45 +85,33 @@ export function createOperations(deps: { store: Store; bus: Bus; log: Logger; no
     throttle.soon(id)
   }
 
-  function forgetOldest(): void {
-    const kept = new Set<string>(newest([...known.values()]).map((operation) => operation.id))
-    for (const id of known.keys()) if (!kept.has(id)) known.delete(id)
-  }
-
-  function handleOf(id: OperationId, signal: AbortSignal): OperationHandle {
-    const logged = (text: string) =>
-      [...(known.get(id)?.log ?? []), { at: timestamp(), text: text.slice(0, LINE_CHARACTERS) }].slice(-LOG_LINES)
+  function handleOf(start: Operation, signal: AbortSignal): TransactionHandle {
+    const { id } = start
+    const current = () => known.get(id) ?? start
+    let saved: Operation | undefined
     return {
-      id,
-      signal,
-      step(text, progress) {
-        const isNew = known.get(id)?.step !== text.slice(0, LINE_CHARACTERS)
-        update(id, {
-          ...(isNew
-            ? { step: text.slice(0, LINE_CHARACTERS), bytesDone: null, bytesTotal: null, log: logged(text) }
-            : {}),
-          ...(progress === undefined
-            ? {}
-            : { progress: progress === null ? null : Math.min(1, Math.max(0, progress)) }),
-        })
+      ...createHandle({ id, signal, timestamp, get: current, update: (change) => update(id, change) }),
+      record: current,
+      isClosing: () => closed !== undefined,
+      commit(draft, last) {
+        const operation = { ...current(), outcome: 'committed' as const, cancellable: false }
+        saved = last ? ended(operation, timestamp(), { state: 'succeeded', progress: 1 }) : operation
+        put(draft, saved, true) // the journal had it until now
       },
-      bytes: (done, total) => update(id, { bytesDone: done, bytesTotal: total }),
-      log: (text) => update(id, { log: logged(text) }),
+      committed: () => saved && remember(saved),
+      rolledBack: () => update(id, { outcome: 'rolled-back', step: 'Taking back what was done', cancellable: false }),
     }
   }
 
-  async function run<T>(
-    id: OperationId,
-    abort: AbortController,
-    work: (op: OperationHandle) => Promise<T>,
-  ): Promise<T> {
+  async function run<T>(start: Operation, abort: AbortController, work: (op: TransactionHandle) => Promise<T>) {
+    const { id, title } = start
     try {
       abort.signal.throwIfAborted() // cancelled before it began
-      const value = await work(handleOf(id, abort.signal))
+      const value = await work(handleOf(start, abort.signal))
       end(id, { state: 'succeeded', progress: 1 })
       return value
     } catch (error) {
-      const failure = abort.signal.aborted ? cancelled(known.get(id)?.title ?? 'It', error) : error
+      const failure = abort.signal.aborted ? cancelled(title, error) : error
       if (!isSandlabError(failure)) log.error({ err: failure, operationId: id }, 'an operation failed unexpectedly')
       end(id, { state: abort.signal.aborted ? 'cancelled' : 'failed', error: errorOf(failure) })
       throw failure
@@ -131,27 +120,34 @@ export function createOperations(deps: { store: Store; bus: Bus; log: Logger; no
     }
   }
 
+  /** What the commit ended already is not saved a second time. */
   function end(id: string, change: Partial<Operation>): void {
     const operation = known.get(id)
-    if (operation) save({ ...operation, ...change, endedAt: timestamp() })
+    if (operation?.state === 'running') save(ended(operation, timestamp(), change))
   }
 
   return {
-    start(about, work) {
+    start(about, work, options = {}) {
       if (closed) throw new SandlabError('starting_up', `Could not start "${about.title}": SandLabX is stopping.`)
-      const operation = newOperation(about, timestamp())
+      const operation = options.resumes ?? newOperation(about, timestamp())
       const abort = new AbortController()
-      save(operation)
-      const result = Promise.resolve().then(() => run(operation.id, abort, work))
+      if (options.journaled === true) remember(operation)
+      else save(operation)
+      const result = Promise.resolve().then(() => run(operation, abort, work))
       const done = result.then(
         () => undefined,
         () => undefined,
       )
-      running.set(operation.id, { abort, done })
+      running.set(operation.id, { abort, done, result })
       return { operation, result }
     },
     list: () => [...known.values()].toReversed(),
     get: (id) => known.get(id),
+    async ended(id) {
+      await running.get(id)?.result
+      const error = known.get(id)?.error
+      if (error) throw new SandlabError('internal', error.message)
+    },
     cancel(id) {
       const operation = known.get(id)
       if (!operation) throw new SandlabError('not_found', `There is no operation ${id}.`)
@@ -162,6 +158,29 @@ export function createOperations(deps: { store: Store; bus: Bus; log: Logger; no
       update(id, { step: 'Cancelling', cancellable: false })
       running.get(id)?.abort.abort()
       return known.get(id) ?? operation
+    },
+    async recover(operation, work) {
+      await work(handleOf(operation, new AbortController().signal))
+      end(operation.id, { state: 'succeeded', progress: 1 })
+    },
+    undone: (operation) =>
+      save({
+        ...lost(operation, timestamp(), 'SandLabX ended in the middle of it. All of it was taken back.'),
+        outcome: 'rolled-back',
+      }),
+    settle() {
+      for (const operation of known.values()) {
+        if (operation.state !== 'running' || running.has(operation.id)) continue
+        if (operation.outcome === 'committed') end(operation.id, { state: 'succeeded', progress: 1 })
+        else
+          save(
+            lost(
+              operation,
+              timestamp(),
+              'SandLabX ended in the middle of it. Look at the object before you try again.',
+            ),
+          )
+      }
     },
     close() {
       closed ??= (async () => {
@@ -177,6 +196,18 @@ export function createOperations(deps: { store: Store; bus: Bus; log: Logger; no
 
 /** The owner of what no person started: no user has it, so only those see it who see everything. */
 const NOBODY = 'system'
+
+function put(draft: LabState, operation: Operation, isNew = false): void {
+  if (isNew) draft.operations.push(operation)
+  else replace(draft, operation)
+  draft.operations = newest(draft.operations)
+}
+
+function replace(draft: LabState, operation: Operation): void {
+  const index = draft.operations.findLastIndex((one) => one.id === operation.id)
+  if (index >= 0) draft.operations[index] = operation
+  else draft.operations.push(operation)
+}
 
 async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined

@@ -204,7 +204,7 @@ describe('a state file that can not be trusted', () => {
     ['an envelope with the wrong checksum', (good) => good.toString().replace(/"sha256":"./, '"sha256":"g')],
     ['changed in one figure', (good) => good.toString().replace('"cpus":1', '"cpus":2')],
     ['data alone', () => JSON.stringify(emptyState())],
-    ['an empty state with a right checksum and no nodes list', () => envelope({ images: [], operations: [] })],
+    ['an empty state with a right checksum and no nodes list', () => envelope({ images: [], layers: [], operations: [] })],
   ]
 
   it.each(damages)('that is %s gives way to the last good one, and is kept', async (_, damage) => {

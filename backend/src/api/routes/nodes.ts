@@ -11,11 +11,12 @@ import { route, type RouteContext } from '../route.js'
 import { labOf } from '../services.js'
 import type { Action } from '../../domain/authorize.js'
 import type { NodeRecord } from '../../domain/node.js'
+import type { Actor } from '../../nodes/context.js'
 
 export const nodeParams = z.object({ id: nodeIdSchema })
 type NodeContext = Pick<
   RouteContext<z.infer<typeof nodeParams>, unknown, unknown>,
-  'services' | 'subject' | 'params' | 'about'
+  'services' | 'subject' | 'params' | 'about' | 'asked'
 >
 const nodeAnswer = z.object({ node: nodeViewSchema })
 
@@ -27,7 +28,11 @@ export function nodeFor(context: NodeContext, action: Action): NodeRecord {
   return record
 }
 
-const actorOf = (context: NodeContext) => ({ id: context.subject.userId, login: context.subject.login })
+const actorOf = ({ subject, asked }: Pick<NodeContext, 'subject' | 'asked'>): Actor => ({
+  id: subject.userId,
+  login: subject.login,
+  request: asked,
+})
 
 export const nodeRoutes = [
   route({
@@ -62,11 +67,15 @@ export const nodeRoutes = [
     },
     errors: ['not_found', 'name_taken', 'disk_too_small', 'quota_reached', 'no_space', 'no_capacity'],
     audit: 'node.create',
+    async plan(context) {
+      refuseForeignOwner(context)
+      return labOf(context.services).nodes.planCreate([context.body], actorOf(context))
+    },
     async handle(context) {
-      const { services, subject, body } = context
+      const { services, body } = context
       context.about({ type: 'node', id: '', name: body.name, details: { image: body.image } })
       refuseForeignOwner(context)
-      const actor = { id: subject.userId, login: subject.login }
+      const actor = actorOf(context)
       const { nodes } = labOf(services)
       const made = await nodes.create(body, actor)
       context.about({ type: 'node', id: made.node.id, name: made.node.name, details: { image: body.image } })
@@ -141,7 +150,7 @@ export const nodeRoutes = [
       const record = nodeFor(context, 'node.delete')
       const deleteStorage = context.query.deleteStorage === 'true'
       context.about({ type: 'node', id: record.id, name: record.name, details: { deleteStorage } })
-      await labOf(context.services).nodes.delete(record.id, deleteStorage)
+      await labOf(context.services).nodes.delete(record.id, deleteStorage, actorOf(context))
       labOf(context.services).consoles.closeForNode(record.id)
     },
   }),

@@ -1,0 +1,41 @@
+import { z } from 'zod'
+import { fingerprintSchema } from './image.js'
+import { imageIdSchema, layerIdSchema, nodeIdSchema, operationIdSchema } from './ids.js'
+
+/** What a disk stands on: the base image, a frozen layer, or nothing (a full copy that needs no other file). */
+export const backingSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('image') }),
+  z.strictObject({ kind: z.literal('layer'), layerId: layerIdSchema }),
+  z.strictObject({ kind: z.literal('none') }),
+])
+export type Backing = z.infer<typeof backingSchema>
+
+/**
+ * A disk as it was at one moment, read-only ever after: `overlays/layer_<id>.qcow2`. Linked clones stand on one. It lies
+ * beside the overlays because it was one: the relative path of its own backing file stays right.
+ */
+export const layerSchema = z.object({
+  id: layerIdSchema,
+  /** File name in `overlays/`. */
+  file: z.string(),
+  /** Given by a person (then it is kept until a person deletes it); null: it goes when nothing stands on it. */
+  name: z.string().max(63).nullable(),
+  /** The node whose disk it was. */
+  nodeId: nodeIdSchema,
+  imageId: imageIdSchema,
+  /** The base image's fingerprint. */
+  base: fingerprintSchema,
+  backing: backingSchema,
+  /** Virtual size in bytes. */
+  diskBytes: z.int().positive(),
+  /** Length and time of change of the file when it was frozen: any difference means that disks over it read wrong data. */
+  sizeBytes: z.int().nonnegative(),
+  mtimeMs: z.number(),
+  createdAt: z.iso.datetime(),
+  /** The operation that made it. */
+  operationId: operationIdSchema,
+})
+export type Layer = z.infer<typeof layerSchema>
+
+/** Layers under one disk; a deeper chain is flattened first, since each one costs a look-up at every read. */
+export const MAX_CHAIN_DEPTH = 8

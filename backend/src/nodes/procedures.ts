@@ -1,0 +1,9 @@
+import { anyProcedure, type AnyProcedure } from '../transactions/procedure.js'
+import type { NodesContext } from './context.js'
+import { createProcedure } from './create.js'
+import { deleteProcedure } from './remove.js'
+
+/** Every operation that is whole or not at all: what recovery at boot knows, and what the fault tests walk through. */
+export function procedures(context: NodesContext): readonly AnyProcedure[] {
+  return [anyProcedure(createProcedure(context)), anyProcedure(deleteProcedure(context))]
+}
