@@ -4,7 +4,9 @@ import { createLimiter } from '../system/limiter.js'
 import { attachQmp, observe } from './attach.js'
 import { EngineError } from './engine.js'
 import { putAway } from './finish.js'
+import { takeBackNow } from './freezer.js'
 import { readLaunchRecord, type LaunchRecord } from './launch-record.js'
+import { hasLayer } from './live-layer.js'
 import { runsAs } from './machine.js'
 import { findProcess, readProcess, type ProcessFacts } from './processes.js'
 import { createRun, nodeAtRest, nodeOfEnd, type EngineContext, type Run } from './run.js'
@@ -87,10 +89,22 @@ async function takeOver(context: EngineContext, run: Run): Promise<void> {
       await observe(context, run, client)
     }
     context.log.info({ nodeId: run.id, pid: run.launch.process?.pid }, 'adopted a running node')
+    await thaw(context, run)
   } catch (error) {
     run.phase = 'unknown'
     run.reason = error instanceof EngineError ? error.message : SILENT
     context.log.warn({ err: error, nodeId: run.id, pid: run.launch.process?.pid }, 'a node does not answer; left alone')
+  }
+}
+
+/** The backend before died while the node's disk was frozen: nobody reads it any more. */
+async function thaw(context: EngineContext, run: Run): Promise<void> {
+  if (!run.launch.held && !(await hasLayer(context.layout, run.id))) return
+  try {
+    await takeBackNow(context, run)
+    context.log.info({ nodeId: run.id }, 'released the frozen disk of a running node')
+  } catch (error) {
+    context.log.error({ err: error, nodeId: run.id }, 'a frozen disk could not be released yet; nothing is lost')
   }
 }
 

@@ -57,7 +57,7 @@ export async function observe(context: EngineContext, run: Run, client: QmpClien
 
 /** While a stop is under way the node is shown as stopping, whatever QEMU says. */
 export function setPhase(context: EngineContext, run: Run, phase: Run['phase'], reason: string | null): void {
-  if (run.ending) return
+  if (run.ending || (run.launch.held && phase === 'paused')) return // held by us, for a moment
   const shown = run.rung !== null && phase !== 'unknown' ? 'stopping' : phase
   if (run.phase === shown && run.reason === reason) return
   const starting = run.phase === 'starting'

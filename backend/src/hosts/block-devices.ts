@@ -5,22 +5,22 @@
 export interface RootDisk {
   /** The node's overlay, read and written. */
   overlay: string
-  /** The base image, read only, opened with no backing file of its own. */
-  base: string
+  /** What it stands on, read only, nearest first; the last one is opened with no backing file of its own. */
+  backing: string[]
 }
 
-/** The overlay over its base. Discards free space in the overlay; the host's page cache is used (`cache.direct` off). */
+/** The overlay over its chain. Discards free space in the overlay; the host's page cache is used (`cache.direct` off). */
 export function overlayChain(nodeName: string, disk: RootDisk): object {
-  return {
-    ...writableQcow2(nodeName, disk.overlay),
-    backing: {
-      driver: 'qcow2',
-      'node-name': `${nodeName}-base`,
-      'read-only': true,
-      file: { driver: 'file', filename: disk.base, 'read-only': true },
-      backing: null,
-    },
-  }
+  const backing = disk.backing.reduceRight<object | null>(
+    (below, file, index) => ({ ...readOnlyDrive(`${nodeName}-base${index || ''}`, file), backing: below }),
+    null,
+  )
+  return { ...writableQcow2(nodeName, disk.overlay), backing }
+}
+
+/** A further layer, to be put over a disk of a running QEMU. */
+export function freshLayer(nodeName: string, file: string): object {
+  return { ...writableQcow2(nodeName, file), backing: null }
 }
 
 /** A further drive: a qcow2 of its own, without a base. */

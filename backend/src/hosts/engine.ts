@@ -82,6 +82,17 @@ export interface EngineReport {
   version: string
   accelerator: { kind: 'kvm' | 'tcg'; reason: string; probeMs: number | null }
   hosts: { id: string; up: boolean; cpus: number; memoryMib: number; freeMemoryMib: number }[]
+  /** How far a guest that has taken its QEMU over would come; absent where no guest runs. */
+  isolation?: EngineIsolation
+}
+
+export interface EngineIsolation {
+  /** `node`: each node's QEMU has a user of its own; `shared`: one user without rights for all; `backend`: ours. */
+  users: 'node' | 'shared' | 'backend'
+  /** `own`: QEMU is in a network without any address; `host`: it is in the host's. */
+  network: 'own' | 'host'
+  /** Whether nodes with a way to the internet can be started; `reason` says why not and what to do. */
+  internet: { ok: true } | { ok: false; reason: string }
 }
 
 export interface NodeSpec {
@@ -91,6 +102,11 @@ export interface NodeSpec {
   cpus: number
   memoryMib: number
   base: { file: string; fingerprint: Fingerprint }
+  /**
+   * What the root disk stands on: read-only layers, files in `overlays/`, nearest first; then the base image, unless
+   * `base` is false. Absent: the base image alone.
+   */
+  backing?: { layers: string[]; base: boolean }
   firmware: 'bios' | 'uefi'
   directBoot: DirectBoot | null
   disks: { id: string; role: 'root' | 'data'; file: string; sizeBytes: number; readOnly: boolean }[]

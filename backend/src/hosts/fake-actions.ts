@@ -1,5 +1,6 @@
+import { access } from 'node:fs/promises'
 import type { NodeId } from '../domain/ids.js'
-import type { Layout } from '../domain/layout.js'
+import { overlayFile, type Layout } from '../domain/layout.js'
 import { EngineError, type EngineNode, type NodeSpec, type StopResult } from './engine.js'
 import type { FakeFaults } from './fake-faults.js'
 import type { FakeFreezer } from './fake-freeze.js'
@@ -46,6 +47,7 @@ export function createFakeActions(world: FakeWorld): PowerActions {
     },
     restart: (id) => alone(id, 'other', () => goOn(world, id, 'restart')),
     resume: (id) => alone(id, 'other', () => goOn(world, id, 'resume')),
+    freeze: (id, key) => world.freezer.freeze(id, key),
     remove: (id, disks) => alone(id, 'remove', () => remove(world, id, disks)),
   }
 }
@@ -73,7 +75,8 @@ async function start(
   machine.node = nodeAtRest(spec.id, { phase: 'starting', generation: spec.generation })
   try {
     await faults.meet('start')
-    if (!machine.hasDisk && !layout) throw new EngineError('broken', 'Its disk is missing.')
+    const hasDisk = layout ? await isThere(overlayFile(layout, spec.id)) : machine.hasDisk
+    if (!hasDisk) throw new EngineError('broken', 'Its disk is missing.')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     machine.node = nodeAtRest(spec.id, { phase: 'failed', reason, generation: spec.generation })
@@ -81,6 +84,13 @@ async function start(
   }
   powerOn(machine, spec, accelerator())
   return machine.node
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 function powerOn(machine: FakeMachine, spec: NodeSpec, accelerator: 'kvm' | 'tcg'): void {

@@ -85,7 +85,7 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
       return machines.started().map((machine) => machine.node)
     },
     inspect: async (id) => machines.of(id).node,
-    freezeDisk: (id, { key }) => freezer.freeze(id, key),
+    freezeDisk: (id, { key }) => actions.freeze(id, key),
     async console(id, kind) {
       await faults.meet('console')
       const machine = requireAlive(machines.of(id))

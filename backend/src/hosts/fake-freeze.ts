@@ -30,11 +30,14 @@ export function createFakeFreezer({ machines, faults, layout }: FakeFreezerWorld
     async freeze(id, key) {
       if (!layout) throw new EngineError('unsupported', 'A fake engine without files has no disk to freeze.')
       requireKnown(requireAlive(machines.of(id)))
-      const known = frozen.get(id)
-      if (known?.key === key) return known.disk
-      requireThawed(id)
-      await faults.meet('freezeDisk')
-      requireAlive(machines.of(id))
+      const known = () => (frozen.get(id)?.key === key ? frozen.get(id)?.disk : undefined)
+      if (!known()) {
+        requireThawed(id)
+        await faults.meet('freezeDisk')
+        requireAlive(machines.of(id))
+      }
+      const made = known() // by another call, while this one was held
+      if (made) return made
       requireThawed(id)
       const entry = { key, disk: { frozenFile: overlayFile(layout, id), release } }
       frozen.set(id, entry)

@@ -1,11 +1,11 @@
 import { stat } from 'node:fs/promises'
 import type { Identity } from '../system/identity.js'
 import { chooseAccelerator, type AcceleratorChoice, type AcceleratorSetting } from './accelerator.js'
-import { EngineError, type EngineReport } from './engine.js'
+import { EngineError, type EngineIsolation, type EngineReport } from './engine.js'
 import { readHostFigures } from './host-report.js'
 import { engineErrorOf } from './jobs.js'
 import type { Accelerator } from './machine.js'
-import { createProbe, readQemuVersion, type QemuVersion } from './probe-boot.js'
+import { createProbe, readQemuVersion, type ProbePlace, type QemuVersion } from './probe-boot.js'
 import { LOCAL_HOST } from './run.js'
 
 /** QEMU and the accelerator of this machine, found out once. */
@@ -13,8 +13,8 @@ export interface Host {
   report(): Promise<EngineReport>
   /** What starts need. Throws EngineError `engine` with the reason when no guest can run here. */
   ready(): Promise<{ version: QemuVersion; accelerator: Accelerator }>
-  /** Whom QEMU runs as under an accelerator; undefined: as we do. */
-  identityFor(accelerator: Accelerator): Identity | undefined
+  /** A user as QEMU needs it under an accelerator: with the group that may open /dev/kvm. */
+  withAccelerator(user: Identity | undefined, accelerator: Accelerator): Identity | undefined
   /** Waits for a probe under way. */
   settle(): Promise<void>
 }
@@ -27,6 +27,7 @@ export interface HostOptions {
   folder: string
   folderInQemu: string
   worker: Identity | undefined
+  isolation: EngineIsolation
 }
 
 interface Findings {
@@ -41,10 +42,11 @@ const RETRY_AFTER_MS = 10_000
 
 export async function openHost(options: HostOptions): Promise<Host> {
   const kvmGroup = options.worker ? await groupOfKvm() : undefined
-  const identityFor = (accelerator: Accelerator): Identity | undefined => {
-    if (!options.worker || accelerator === 'tcg' || kvmGroup === undefined) return options.worker
-    return { uid: options.worker.uid, gid: kvmGroup }
+  const withAccelerator: Host['withAccelerator'] = (user, accelerator) => {
+    if (!user || accelerator === 'tcg' || kvmGroup === undefined) return user
+    return { uid: user.uid, gid: kvmGroup }
   }
+  const identityFor = (accelerator: Accelerator) => withAccelerator(options.worker, accelerator)
   let findings: Promise<Findings> | undefined
   let failedAt: number | undefined
   const find = (patienceMs: number): Promise<Findings> => {
@@ -57,7 +59,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
     return findings
   }
   return {
-    identityFor,
+    withAccelerator,
     async report() {
       const [{ version, choice }, figures] = await Promise.all([find(RETRY_AFTER_MS), readHostFigures()])
       return {
@@ -65,6 +67,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
         version: version?.text ?? 'none',
         accelerator: { kind: choice.kind, reason: choice.reason, probeMs: choice.probeMs },
         hosts: [{ id: LOCAL_HOST, up: true, ...figures }],
+        isolation: options.isolation,
       }
     },
     async ready() {
@@ -79,7 +82,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
   }
 }
 
-async function findOut(options: HostOptions, identityFor: Host['identityFor']): Promise<Findings> {
+async function findOut(options: HostOptions, identityFor: ProbePlace['identityFor']): Promise<Findings> {
   let version: QemuVersion
   try {
     version = await readQemuVersion(options.binary)

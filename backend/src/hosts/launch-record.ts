@@ -20,6 +20,8 @@ const launchRecordSchema = z.object({
   process: z.object({ pid: z.int().positive(), startTime: z.string(), exe: z.string().nullable() }).nullable(),
   /** A stop was asked for: an end after this is no crash. */
   stopAsked: z.boolean(),
+  /** We hold the guest for a moment while its disk is put in order: a backend that finds it so lets it go. */
+  held: z.boolean().default(false),
   ended: z
     .object({
       at: z.iso.datetime(),

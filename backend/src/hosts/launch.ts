@@ -5,10 +5,13 @@ import type { NodeId } from '../domain/ids.js'
 import { imageFile } from '../domain/layout.js'
 import { childEnvironment } from '../system/command-environment.js'
 import { missingTool } from '../system/debian-packages.js'
+import type { Identity } from '../system/identity.js'
+import { separated } from '../system/network-namespace.js'
 import { QmpError } from '../system/qmp.js'
 import { attachQmp, observe } from './attach.js'
 import { EngineError, type NodeSpec } from './engine.js'
 import { prepareFirmware } from './firmware.js'
+import { giveFiles } from './node-files.js'
 import { readLaunchRecord, writeLaunchRecord, type LaunchRecord } from './launch-record.js'
 import { qemuArguments, runsAs } from './machine.js'
 import { diskFault } from './node-disk.js'
@@ -29,6 +32,7 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
   const { version, accelerator } = await context.host.ready()
   const paths = runPathsOf(context.layout, spec.id)
   await Promise.all([requireUsableFiles(context, spec), requireVacant(paths, spec.id)])
+  const user = context.host.withAccelerator(await context.userOf(spec.id), accelerator)
   const args = qemuArguments({
     spec,
     accelerator,
@@ -51,12 +55,14 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
     bootId: context.bootId,
     process: null,
     stopAsked: false,
+    held: false,
     ended: null,
     args,
   }
-  await makeRunDir(paths, spec.seed, context.host.identityFor(accelerator))
+  await giveFiles(context, spec, user)
+  await makeRunDir(paths, spec.seed, user)
   await writeLaunchRecord(paths.launch, launch)
-  return runUntilReady(context, createRun(paths, launch, null))
+  return runUntilReady(context, createRun(paths, launch, null), user)
 }
 
 async function requireUsableFiles(context: EngineContext, spec: NodeSpec): Promise<void> {
@@ -81,8 +87,8 @@ async function requireVacant(paths: RunPaths, id: NodeId): Promise<void> {
   throw new EngineError('locked', `Process ${squatter.pid} runs as this node and is not known to SandLabX.`)
 }
 
-async function runUntilReady(context: EngineContext, run: Run): Promise<Run> {
-  const child = await spawnQemu(context, run.paths, run.launch)
+async function runUntilReady(context: EngineContext, run: Run, user: Identity | undefined): Promise<Run> {
+  const child = await spawnQemu(context, run, user)
   run.child = child
   context.live.set(run.id, run)
   try {
@@ -100,12 +106,16 @@ async function runUntilReady(context: EngineContext, run: Run): Promise<Run> {
   }
 }
 
-async function spawnQemu(context: EngineContext, paths: RunPaths, launch: LaunchRecord): Promise<ChildProcess> {
-  const identity = context.host.identityFor(launch.accelerator)
-  const log = await open(paths.qemuLog, 'a', 0o600)
+async function spawnQemu(context: EngineContext, run: Run, user: Identity | undefined): Promise<ChildProcess> {
+  const { program, args, identity } = separated(context.separation, {
+    program: context.binary,
+    args: run.launch.args,
+    identity: user,
+  })
+  const log = await open(run.paths.qemuLog, 'a', 0o600)
   try {
     // Detached: a session of its own, so that neither our terminal's Ctrl-C nor our end reaches it.
-    const child = spawn(context.binary, launch.args, {
+    const child = spawn(program, args, {
       cwd: context.dataDir,
       env: childEnvironment(),
       detached: true,
@@ -122,7 +132,8 @@ async function spawnQemu(context: EngineContext, paths: RunPaths, launch: Launch
 
 /** QMP answers as this node, the record names the process, the guest runs. */
 async function ready(context: EngineContext, run: Run): Promise<void> {
-  const [client] = await Promise.all([answering(context, run), recordProcess(run)])
+  const client = await answering(context, run)
+  await recordProcess(run) // not before it answers: until then it may still be `unshare`
   watchConnection(context, run)
   if (run.child) watchChild(context, run)
   await Promise.all([client.run('cont'), observe(context, run, client)]) // answered in this order

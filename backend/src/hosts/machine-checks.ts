@@ -24,6 +24,7 @@ export function requireSafeSpec(spec: NodeSpec): void {
   requireWhole('memoryMib', spec.memoryMib, 1, 1_048_576)
   requireFile('base.file', spec.base.file)
   for (const disk of spec.disks) requireFile('disks.file', disk.file)
+  for (const layer of spec.backing?.layers ?? []) requireFile('backing.layers', layer)
   const roots = spec.disks.filter((disk) => disk.role === 'root')
   requireThat(roots.length === 1 && roots[0]?.readOnly === false, 'disks', 'needs exactly one writable root disk')
   // The one that storage looks at before each start.

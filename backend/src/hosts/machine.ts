@@ -125,7 +125,10 @@ function diskArguments({ spec, paths }: MachinePlan): string[] {
   const root = spec.disks.find((disk) => disk.role === 'root')
   const rootChain = root && {
     overlay: overlayPath(root.file),
-    base: `${paths.images}/${spec.base.file}`,
+    backing: [
+      ...(spec.backing?.layers ?? []).map(overlayPath),
+      ...(spec.backing?.base === false ? [] : [`${paths.images}/${spec.base.file}`]),
+    ],
   }
   const data = spec.disks
     .filter((disk) => disk.role === 'data')

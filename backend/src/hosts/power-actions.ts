@@ -1,6 +1,7 @@
 import type { NodeId } from '../domain/ids.js'
 import { observe } from './attach.js'
-import { EngineError, type EngineNode, type NodeSpec, type StopResult } from './engine.js'
+import { EngineError, type EngineNode, type FrozenDisk, type NodeSpec, type StopResult } from './engine.js'
+import { createFreezer, type Freezer } from './freezer.js'
 import { qmpFailure } from './guest-input.js'
 import { engineErrorOf } from './jobs.js'
 import { launchNode } from './launch.js'
@@ -12,7 +13,7 @@ import { removeRunDir } from './run-dir.js'
 import { runPathsOf } from './run-paths.js'
 import { createGrace, stopRun, type Grace } from './stop-ladder.js'
 
-type Kind = 'ensure' | 'start' | 'stop' | 'reset' | 'remove'
+type Kind = 'ensure' | 'start' | 'stop' | 'reset' | 'remove' | 'disk'
 
 /** What changes a node, each one alone on its node. All throw EngineError. */
 export interface PowerActions {
@@ -24,6 +25,7 @@ export interface PowerActions {
   restart(id: NodeId): Promise<EngineNode>
   resume(id: NodeId): Promise<EngineNode>
   remove(id: NodeId, disks: 'keep' | 'delete'): Promise<void>
+  freeze(id: NodeId, key: string): Promise<FrozenDisk>
 }
 
 export function createPowerActions(context: EngineContext): PowerActions {
@@ -31,6 +33,10 @@ export function createPowerActions(context: EngineContext): PowerActions {
   const stops = new Map<NodeId, { grace: Grace; result: Promise<StopResult> }>()
   const starts = new Map<NodeId, Promise<EngineNode>>()
   const waitFor = (id: NodeId, ...refuse: Kind[]) => blocker(actions, id, ['remove', ...refuse])
+  const freezer = createFreezer(context, async (id, work) => {
+    for (let wait = waitFor(id); wait; wait = waitFor(id)) await wait
+    return actions.run(id, 'disk', work)
+  })
 
   return {
     async ensure(spec) {
@@ -42,7 +48,7 @@ export function createPowerActions(context: EngineContext): PowerActions {
       const joined = starts.get(spec.id)
       if (joined) return joined
       for (let wait = waitFor(spec.id, 'stop'); wait; wait = waitFor(spec.id, 'stop')) await wait
-      const result = actions.run(spec.id, 'start', () => startNode(context, spec))
+      const result = actions.run(spec.id, 'start', () => startNode(context, freezer, spec))
       return remember(starts, spec.id, result, result)
     },
     async stop(id, graceMs) {
@@ -77,7 +83,16 @@ export function createPowerActions(context: EngineContext): PowerActions {
         requireKnown(run)
         throw new EngineError('conflict', 'It is running. Stop it first.')
       }
-      return actions.run(id, 'remove', () => removeNode(context, id, disks))
+      freezer.requireThawed(id)
+      return actions.run(id, 'remove', async () => {
+        await freezer.makeWhole(id)
+        await removeNode(context, id, disks)
+      })
+    },
+    async freeze(id, key) {
+      for (let wait = waitFor(id, 'stop'); wait; wait = waitFor(id, 'stop')) await wait
+      const run = liveRun(context, id)
+      return actions.run(id, 'disk', () => freezer.freeze(run, key))
     },
   }
 }
@@ -88,6 +103,7 @@ const DOING: Record<Kind, string> = {
   stop: 'it is being stopped',
   reset: 'it is being restarted',
   remove: 'it is being removed',
+  disk: 'its disk is being put in order',
 }
 
 /**
@@ -122,14 +138,16 @@ async function ensureNode(context: EngineContext, spec: NodeSpec): Promise<Engin
   return restingNode(context, spec.id)
 }
 
-async function startNode(context: EngineContext, spec: NodeSpec): Promise<EngineNode> {
+async function startNode(context: EngineContext, freezer: Freezer, spec: NodeSpec): Promise<EngineNode> {
   const running = context.live.get(spec.id)
   if (running) {
     requireKnown(running)
     return nodeOfRun(running)
   }
+  freezer.requireThawed(spec.id)
   context.settled.set(spec.id, nodeAtRest(spec.id, { phase: 'starting', generation: spec.generation }))
   try {
+    await freezer.makeWhole(spec.id)
     const run = await launchNode(context, spec)
     context.settled.delete(spec.id)
     return nodeOfRun(run)

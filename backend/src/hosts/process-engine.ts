@@ -1,14 +1,18 @@
 import { access } from 'node:fs/promises'
 import type { NodeId } from '../domain/ids.js'
 import { overlayFile, type Layout } from '../domain/layout.js'
-import { workerIdentity, type Identity } from '../system/identity.js'
+import { nodeUids, workerIdentity, type Identity, type UidRange } from '../system/identity.js'
+import { findSeparation, type Separation } from '../system/network-namespace.js'
 import type { Logger } from '../system/log.js'
 import type { AcceleratorSetting } from './accelerator.js'
 import { adoptAll } from './adopt.js'
 import { EngineError, type EngineCapabilities, type EngineNode, type NodeEngine } from './engine.js'
+import { makeAllWhole } from './freezer.js'
 import { pressKeys } from './guest-input.js'
 import { openHost } from './host.js'
+import { isolationOf } from './isolation.js'
 import { createJobs } from './jobs.js'
+import { createNodeUsers } from './node-users.js'
 import { createPowerActions } from './power-actions.js'
 import { jobsOver } from './power-jobs.js'
 import { readBootId } from './processes.js'
@@ -30,13 +34,17 @@ export interface ProcessEngineDependencies {
   binary?: string
   /** Whom QEMU runs as. Default: the worker when we are root, else ourselves. */
   worker?: Identity | undefined
+  /** Users for nodes, one each. Default: `nodeUids()`; undefined: all nodes share the worker. */
+  nodeUids?: UidRange | undefined
+  /** Default: tried out. */
+  separation?: Separation
   timings?: Partial<Timings>
 }
 
 const CAPABILITIES: EngineCapabilities = {
   multiHost: false,
   liveMove: false,
-  liveSnapshot: false,
+  liveSnapshot: true,
   thinClone: true,
   exclusiveDisk: 'lock',
   hotplug: false,
@@ -54,6 +62,7 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
   const closing = new AbortController()
   const context = await openContext(dependencies, closing.signal, (node) => tellAll(log, listeners, node))
   await adoptAll(context)
+  await makeAllWhole(context)
   const stopWatching = watchAll(context)
   const jobs = createJobs()
   const actions = createPowerActions(context)
@@ -66,9 +75,7 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
     probe: () => context.host.report(),
     list: async () => [...context.settled.values(), ...[...context.live.values()].map(nodeOfRun)],
     inspect: (id) => inspectNode(context, id),
-    async freezeDisk() {
-      throw new EngineError('unsupported', 'This engine can not freeze a running disk.')
-    },
+    freezeDisk: (id, { key }) => actions.freeze(id, key),
     async console(id, kind) {
       const { paths } = requireLive(context, id)
       return kind === 'serial'
@@ -102,6 +109,9 @@ async function openContext(
   const binary = dependencies.binary ?? 'qemu-system-x86_64'
   requireShortPaths(layout)
   await openFolders(layout, dataDir, worker, log)
+  const separation = dependencies.separation ?? (await findSeparation())
+  const uids = 'nodeUids' in dependencies ? dependencies.nodeUids : nodeUids()
+  const users = worker && uids ? createNodeUsers(layout, uids) : undefined
   const host = await openHost({
     setting: dependencies.accelerator ?? 'auto',
     binary,
@@ -109,6 +119,7 @@ async function openContext(
     folder: layout.run,
     folderInQemu: pathInQemu(dataDir, layout.run),
     worker,
+    isolation: isolationOf(worker, users, separation),
   })
   return {
     layout,
@@ -116,6 +127,8 @@ async function openContext(
     log,
     binary,
     worker,
+    userOf: async (id) => users?.userOf(id) ?? worker,
+    separation,
     timings: { ...TIMINGS, ...dependencies.timings },
     host,
     bootId: await readBootId(),

@@ -3,6 +3,7 @@ import type { NodeId } from '../domain/ids.js'
 import type { Layout } from '../domain/layout.js'
 import type { Identity } from '../system/identity.js'
 import type { Logger } from '../system/log.js'
+import type { Separation } from '../system/network-namespace.js'
 import type { QmpClient } from '../system/qmp.js'
 import type { EngineNode, Phase, StopResult } from './engine.js'
 import type { Host } from './host.js'
@@ -44,8 +45,12 @@ export interface EngineContext {
   dataDir: string
   log: Logger
   binary: string
-  /** Whom QEMU runs as; undefined: as we do. */
+  /** The user without rights that stands in where no node's own does; undefined: we are not root, all is ours. */
   worker: Identity | undefined
+  /** Whom a node's QEMU runs as; undefined: as we do. */
+  userOf(id: NodeId): Promise<Identity | undefined>
+  /** How QEMU is kept apart from the host's network. */
+  separation: Separation
   timings: Timings
   host: Host
   bootId: string

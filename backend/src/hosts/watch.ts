@@ -62,7 +62,8 @@ async function look(context: EngineContext, run: Run): Promise<void> {
   // Our own child's end is told by its exit event, with the reason.
   if (!run.child && !(await isSameProcess(run.launch.process))) return finishRun(context, run)
   await answerOrMiss(context, run)
-  if (run.reason === DISK_FULL && (await hasRoomAgain(context))) await run.qmp?.run('cont').catch(() => undefined)
+  if (run.reason === DISK_FULL && !run.launch.held && (await hasRoomAgain(context)))
+    await run.qmp?.run('cont').catch(() => undefined)
   await rotateLog(run.paths.qemuLog) // a guest may find a warning that it can repeat
   const rotated = await rotateLog(run.paths.serialLog)
   if (rotated) context.log.debug({ nodeId: run.id }, 'the serial log was put aside')

@@ -75,7 +75,12 @@ function kindFault(stats: Stats, identity: Identity | undefined, access: 'read' 
   if (stats.isDirectory()) return 'is a folder, not a disk'
   if (stats.isSymbolicLink()) return 'is a symbolic link, not a disk'
   if (!stats.isFile()) return 'is not a regular file'
-  const user = identity ?? { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+  if (identity) {
+    // As root we give a node its disk at each start; its base must be readable for the users of all nodes.
+    if (access === 'write' || (stats.mode & 0o4) !== 0) return undefined
+    return "can't be read by the users that run QEMU"
+  }
+  const user = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
   const needed = access === 'read' ? 0o4 : 0o6
   if (user.uid === 0 || (bitsFor(stats, user) & needed) === needed) return undefined
   return `can't be ${access === 'read' ? 'read' : 'read and written'} by the user that runs QEMU (uid ${user.uid})`

@@ -65,6 +65,10 @@ export const blockAnswerSchema = z.array(
   }),
 )
 export type BlockAnswer = z.infer<typeof blockAnswerSchema>
+export const namedNodesAnswerSchema = z.array(z.object({ 'node-name': z.string().optional() }))
+export const jobsAnswerSchema = z.array(
+  z.object({ id: z.string(), status: z.string(), 'current-progress': z.number(), error: z.string().optional() }),
+)
 
 // Events that change what a node is doing.
 export const shutdownEventSchema = z.object({ guest: z.boolean(), reason: z.string() })

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { isAbsolute } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { NodeId } from '../../src/domain/ids.js'
 import type { EngineNode, NodeEngine, NodeSpec, StopResult } from '../../src/hosts/engine.js'
@@ -253,6 +256,37 @@ export function describeEngine(name: string, make: () => Promise<EngineUnderTest
       expect(await phaseOf(spec.id)).toBe('stopped')
     })
 
+    it('freezes the disk of a running node, once at a time, and gives it back', async () => {
+      const spec = await running()
+      const freeze = (name: string) => lab.engine.freezeDisk(spec.id, { key: name })
+      if (!lab.engine.capabilities.liveSnapshot) {
+        await expect(freeze('a')).rejects.toMatchObject({ code: 'unsupported' })
+        return
+      }
+      const [frozen, again] = await Promise.all([freeze('a'), freeze('a')])
+      expect(again).toBe(frozen)
+      expect(isAbsolute(frozen.frozenFile)).toBe(true)
+      const before = await digest(frozen.frozenFile)
+      expect(await phaseOf(spec.id)).toBe('running')
+      await expect(freeze('b')).rejects.toMatchObject({ code: 'conflict', retry: true })
+      expect(await digest(frozen.frozenFile)).toBe(before)
+      await Promise.all([frozen.release(), frozen.release()])
+      await frozen.release()
+      expect(await phaseOf(spec.id)).toBe('running')
+
+      const second = await freeze('b')
+      await stop(spec.id, 0)
+      await expect(lab.engine.start(spec, key()).wait()).rejects.toMatchObject({ code: 'conflict', retry: true })
+      await expect(lab.engine.remove(spec.id, { key: key(), disks: 'delete' }).wait()).rejects.toMatchObject({
+        code: 'conflict',
+      })
+      expect(await phaseOf(spec.id)).toBe('stopped')
+      await second.release()
+      expect((await lab.engine.start(spec, key()).wait()).phase).toBe('running')
+      await stop(spec.id, 0)
+      await expect(freeze('c')).rejects.toMatchObject({ code: 'not-found' })
+    })
+
     it('calls a node without its disk broken, and the others go on', async () => {
       const broken = await lab.newSpec()
       const other = await running()
@@ -274,6 +308,12 @@ export function describeEngine(name: string, make: () => Promise<EngineUnderTest
       return openTarget(await lab.engine.console(id, 'serial'))
     }
   })
+}
+
+async function digest(file: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(file))
+    .digest('hex')
 }
 
 interface Listener {

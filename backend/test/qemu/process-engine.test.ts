@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { NodeId } from '../../src/domain/ids.js'
 import { imageFile, overlayFile } from '../../src/domain/layout.js'
 import type { EngineNode, NodeEngine, NodeSpec } from '../../src/hosts/engine.js'
-import { workerIdentity } from '../../src/system/identity.js'
+import { NODE_UIDS, workerIdentity } from '../../src/system/identity.js'
 import { POWER_OFF, READY } from '../support/tiny-guest.js'
 import { describeEngine, eventually } from './engine-contract.js'
 import { createProcessLab, pidOf, qemusIn, statusField, type ProcessLab } from './process-lab.js'
@@ -66,8 +66,7 @@ describe('a QEMU process', () => {
     expect(await statusField(pid, 'NoNewPrivs')).toBe('1')
     expect(await statusField(pid, 'Seccomp')).toBe('2')
     expect((await readFile(`/proc/${pid}/oom_score_adj`, 'utf8')).trim()).toBe('900')
-    const worker = workerIdentity()
-    const uid = String(worker?.uid ?? process.getuid?.())
+    const uid = String(workerIdentity() ? (await stat(overlayFile(lab.layout, node.id))).uid : process.getuid?.())
     expect((await statusField(pid, 'Uid')).split('\t')).toEqual([uid, uid, uid, uid])
     await stopNow(engine, node.id)
   })
@@ -77,10 +76,11 @@ describe('a QEMU process', () => {
     const paths = lab.paths(node.id)
     expect((await stat(paths.io)).mode & 0o777).toBe(0o700)
     expect((await stat(paths.launch)).mode & 0o777).toBe(0o600)
-    const worker = workerIdentity()
-    if (worker) {
-      expect((await stat(paths.io)).uid).toBe(worker.uid)
-      expect((await stat(paths.dir)).uid).not.toBe(worker.uid)
+    if (workerIdentity()) {
+      const user = (await stat(overlayFile(lab.layout, node.id))).uid
+      expect(user).toBeGreaterThanOrEqual(NODE_UIDS.first)
+      expect((await stat(paths.io)).uid).toBe(user)
+      expect((await stat(paths.dir)).uid).not.toBe(user)
     }
     expect((await readFile(paths.pid, 'utf8')).trim()).toBe(String(node.pid))
     await stopNow(engine, node.id)

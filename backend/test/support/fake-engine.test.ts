@@ -1,10 +1,15 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { nodeIdSchema } from '../../src/domain/ids.js'
+import { layoutOf } from '../../src/domain/layout.js'
 import { EngineError, type NodeSpec } from '../../src/hosts/engine.js'
 import { createFakeEngine } from '../../src/hosts/fake-engine.js'
 import { describeEngine } from '../qemu/engine-contract.js'
 import { specOver } from './node-spec.js'
+import { makeTinyImage } from './tiny-guest.js'
 
 const NO_IMAGE = {
   file: 'none.qcow2',
@@ -29,6 +34,29 @@ describeEngine('fake', async () => {
     silence: async (id) => engine.silence(id),
     wake: async (id) => engine.wake(id),
     close: () => engine.close(),
+  }
+})
+
+describeEngine('fake, with files', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'sbx-fake-'))
+  const layout = layoutOf(dataDir)
+  await mkdir(layout.overlays, { recursive: true })
+  const image = await makeTinyImage(layout)
+  const engine = createFakeEngine({ layout })
+  return {
+    engine,
+    newSpec: async () => specOver(image, nodeIdSchema.parse(randomUUID())),
+    greeting: 'login: ',
+    startsOf: (id) => engine.startsOf(id),
+    powerOff: async (id) => engine.powerOff(id),
+    ignorePowerButton: (id) => engine.ignorePowerButton(id),
+    kill: async (id) => engine.crash(id),
+    silence: async (id) => engine.silence(id),
+    wake: async (id) => engine.wake(id),
+    async close() {
+      await engine.close()
+      await rm(dataDir, { recursive: true })
+    },
   }
 })
 
