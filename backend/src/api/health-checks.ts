@@ -16,6 +16,7 @@ const failed = (message: string, hint: string): Finding => ({ state: 'failed', m
 export async function runHealthChecks(services: Services): Promise<HealthCheck[]> {
   const checks: [string, string, () => Promise<Finding>][] = [
     ['state', 'State file', async () => checkState(services)],
+    ['recovery', 'Last start', async () => checkRecovery(services)],
     ['postgres', 'Database (PostgreSQL)', () => checkDatabase(services)],
     ['qemu', 'QEMU', () => checkQemu(services)],
     ['accelerator', 'Accelerator', () => checkAccelerator(services)],
@@ -51,6 +52,39 @@ function checkState(services: Services): Finding {
   if (services.stateWarning !== null)
     return warning(services.stateWarning, 'Look at your nodes; then keep a backup of `state/`.')
   return ok(`${services.config.layout.stateFile}, revision ${store.revision}, ${store.data.nodes.length} nodes.`)
+}
+
+/** What the start found half done, and how it ended. */
+function checkRecovery(services: Services): Finding {
+  const recovery = services.lab?.transactions.recovery
+  if (!recovery) return warning('Not loaded yet.', 'Wait a few seconds.')
+  const { finished, undone, resumed, failed: stuck, unreadable, tookMs } = recovery
+  const parts = [
+    ...said('finished', finished),
+    ...said('taken back', undone),
+    ...said('going on', resumed),
+    ...said(
+      'not ended',
+      stuck.map(({ title, reason }) => `${title} (${reason})`),
+    ),
+    ...said(
+      'not readable',
+      unreadable.map(({ file }) => file),
+    ),
+  ]
+  if (parts.length === 0) return ok('Nothing was half done.')
+  const message = `The former process left something half done; it was looked at in ${tookMs} ms: ${parts.join('; ')}.`
+  if (stuck.length + unreadable.length === 0) return ok(message)
+  return warning(
+    message,
+    'Nothing was lost: these stay in `state/journal`. Look at the log, then start SandLabX again.',
+  )
+}
+
+function said(how: string, titles: string[]): string[] {
+  if (titles.length === 0) return []
+  const named = titles.slice(0, 5).join(', ')
+  return [`${titles.length} ${how}: ${named}${titles.length > 5 ? ', …' : ''}`]
 }
 
 async function checkDatabase(services: Services): Promise<Finding> {

@@ -85,7 +85,7 @@ export function createOperations(deps: { store: Store; bus: Bus; log: Logger; no
     throttle.soon(id)
   }
 
-  function handleOf(start: Operation, signal: AbortSignal): TransactionHandle {
+  function handleOf(start: Operation, signal: AbortSignal, resumed: boolean): TransactionHandle {
     const { id } = start
     const current = () => known.get(id) ?? start
     let saved: Operation | undefined
@@ -96,22 +96,22 @@ export function createOperations(deps: { store: Store; bus: Bus; log: Logger; no
       commit(draft, last) {
         const operation = { ...current(), outcome: 'committed' as const, cancellable: false }
         saved = last ? ended(operation, timestamp(), { state: 'succeeded', progress: 1 }) : operation
-        put(draft, saved, true) // the journal had it until now
+        put(draft, saved, !resumed) // until now the journal had it
       },
       committed: () => saved && remember(saved),
       rolledBack: () => update(id, { outcome: 'rolled-back', step: 'Taking back what was done', cancellable: false }),
     }
   }
 
-  async function run<T>(start: Operation, abort: AbortController, work: (op: TransactionHandle) => Promise<T>) {
-    const { id, title } = start
+  async function run<T>(op: TransactionHandle, abort: AbortController, work: (op: TransactionHandle) => Promise<T>) {
+    const { id } = op
     try {
       abort.signal.throwIfAborted() // cancelled before it began
-      const value = await work(handleOf(start, abort.signal))
+      const value = await work(op)
       end(id, { state: 'succeeded', progress: 1 })
       return value
     } catch (error) {
-      const failure = abort.signal.aborted ? cancelled(title, error) : error
+      const failure = abort.signal.aborted ? cancelled(op.record().title, error) : error
       if (!isSandlabError(failure)) log.error({ err: failure, operationId: id }, 'an operation failed unexpectedly')
       end(id, { state: abort.signal.aborted ? 'cancelled' : 'failed', error: errorOf(failure) })
       throw failure
@@ -133,7 +133,8 @@ export function createOperations(deps: { store: Store; bus: Bus; log: Logger; no
       const abort = new AbortController()
       if (options.journaled === true) remember(operation)
       else save(operation)
-      const result = Promise.resolve().then(() => run(operation, abort, work))
+      const op = handleOf(operation, abort.signal, options.resumes !== undefined)
+      const result = Promise.resolve().then(() => run(op, abort, work))
       const done = result.then(
         () => undefined,
         () => undefined,
@@ -160,7 +161,7 @@ export function createOperations(deps: { store: Store; bus: Bus; log: Logger; no
       return known.get(id) ?? operation
     },
     async recover(operation, work) {
-      await work(handleOf(operation, new AbortController().signal))
+      await work(handleOf(operation, new AbortController().signal, true))
       end(operation.id, { state: 'succeeded', progress: 1 })
     },
     undone: (operation) =>

@@ -7,6 +7,7 @@ import { ERROR_CODES, isSandlabError, SandlabError } from '../../src/domain/erro
 import { layoutOf, overlayFile, previousStateFile, type Layout } from '../../src/domain/layout.js'
 import { emptyState, STATE_SCHEMA } from '../../src/domain/state.js'
 import { lockState } from '../../src/state/lock.js'
+import { MIGRATIONS } from '../../src/state/migrations.js'
 import { rebuildFromSidecars } from '../../src/state/rebuild.js'
 import { loadStateFiles } from '../../src/state/state-files.js'
 import { openStore, type OpenedStore } from '../../src/state/store.js'
@@ -204,7 +205,10 @@ describe('a state file that can not be trusted', () => {
     ['an envelope with the wrong checksum', (good) => good.toString().replace(/"sha256":"./, '"sha256":"g')],
     ['changed in one figure', (good) => good.toString().replace('"cpus":1', '"cpus":2')],
     ['data alone', () => JSON.stringify(emptyState())],
-    ['an empty state with a right checksum and no nodes list', () => envelope({ images: [], layers: [], operations: [] })],
+    [
+      'an empty state with a right checksum and no nodes list',
+      () => envelope({ images: [], layers: [], operations: [] }),
+    ],
   ]
 
   it.each(damages)('that is %s gives way to the last good one, and is kept', async (_, damage) => {
@@ -308,13 +312,26 @@ describe('a state file that can not be trusted', () => {
     const old = envelope({ machines: ['a'] }, { schema: 0 })
     await mkdir(layout.state)
     await writeFile(layout.stateFile, old)
-    const migrations = [{ from: 0, title: 'first', apply: () => ({ ...emptyState(), nodes: [nodeRecord(1)] }) }]
+    const first = { from: 0, title: 'first', apply: () => ({ nodes: [nodeRecord(1)], images: [], operations: [] }) }
+    const migrations = [first, ...MIGRATIONS]
     const loaded = await loadStateFiles(layout, migrations)
     expect(loaded).toMatchObject({ from: 'current', snapshot: { revision: 5, data: { nodes: [nodeRecord(1)] } } })
     const files = await contentOf(layout.state)
     const backup = Object.keys(files).find((name) => name.startsWith('nodes-state.json.schema-0-'))
     expect(files[backup ?? '']).toBe(old)
     expect((await open()).store.data.nodes).toEqual([nodeRecord(1)])
+  })
+
+  it('of schema 1, from before there were layers, keeps its nodes and operations', async () => {
+    const { backing: _, ...node } = nodeRecord(1)
+    const { outcome: _o, resources: _r, items: _i, request: _q, ...operation } = operationRecord(1)
+    await mkdir(layout.state)
+    await writeFile(layout.stateFile, envelope({ nodes: [node], images: [], operations: [operation] }, { schema: 1 }))
+    expect((await open()).store.data).toEqual({
+      ...emptyState(),
+      nodes: [nodeRecord(1)],
+      operations: [operationRecord(1)],
+    })
   })
 
   it('of an older schema that no migration understands is kept, in safe mode', async () => {
