@@ -235,7 +235,8 @@ describe('recovery', () => {
     await boot()
     await transactions.recover([anyProcedure(fileProcedure({ resumable: true }))])
     await operations.ended(operation.id)
-    expect(store.data.operations).toMatchObject([{ id: operation.id, state: 'succeeded', outcome: 'committed' }])
+    expect(operations.get(operation.id)).toMatchObject({ state: 'succeeded', outcome: 'committed' })
+    expect(store.data.operations).toMatchObject([{ id: operation.id, outcome: 'committed' }])
   })
 
   it('tells what it can not end and leaves it for the next start', async () => {
