@@ -8,14 +8,7 @@ import { requestIdOf } from './request-id.js'
 export function toSandlabError(error: unknown): SandlabError {
   if (isSandlabError(error)) return error
   if (error instanceof z.ZodError) return invalidInput(error)
-  if (isBodyParserError(error)) {
-    if (error.type === 'entity.too.large') {
-      return new SandlabError('too_large', 'The request body is larger than 256 KiB.', {
-        hint: 'Disk images are uploaded in pieces to /api/uploads.',
-      })
-    }
-    return new SandlabError('bad_json', 'The request body is not valid JSON.', { cause: error })
-  }
+  if (isClientFault(error)) return ofClientFault(error)
   return new SandlabError('internal', 'Something failed that should not.', {
     hint: "Nothing more is known here; the server's log has the whole story under the request id.",
     cause: error,
@@ -35,8 +28,31 @@ function invalidInput(error: z.ZodError): SandlabError {
   )
 }
 
-function isBodyParserError(error: unknown): error is Error & { type: string; status: number } {
-  return error instanceof Error && 'type' in error && 'status' in error && Number(error.status) < 500
+interface ClientFault extends Error {
+  status: number
+  type?: unknown
+}
+
+/** Express, its body parser and its file server say by a 4xx status that it was the request: an address with `%ff`, too. */
+function isClientFault(error: unknown): error is ClientFault {
+  if (!(error instanceof Error) || !('status' in error)) return false
+  return Number(error.status) >= 400 && Number(error.status) < 500
+}
+
+function ofClientFault(error: ClientFault): SandlabError {
+  if (error.type === 'entity.too.large') {
+    return new SandlabError('too_large', 'The request body is larger than 256 KiB.', {
+      hint: 'Disk images are uploaded in pieces to /api/uploads.',
+    })
+  }
+  if (error.type === 'entity.parse.failed') {
+    return new SandlabError('bad_json', 'The request body is not valid JSON.', { cause: error })
+  }
+  if (error.status === 404) return new SandlabError('not_found', 'There is no such file.', { cause: error })
+  return new SandlabError('bad_request', 'The address, a header or the encoding of the body is malformed.', {
+    hint: 'Send UTF-8 JSON, and encode every special character of the address.',
+    cause: error,
+  })
 }
 
 export function errorBody(error: SandlabError, requestId: string | undefined): ErrorBody {

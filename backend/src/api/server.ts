@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import compression from 'compression'
 import express, { type Express } from 'express'
@@ -88,6 +88,7 @@ function withUpgrades(app: Express, services: Services): Server {
   const http = createHttpServer(app)
   http.requestTimeout = 0 // uploads and a guest's shutdown take their time; headers do not
   http.headersTimeout = 20_000
+  answerExpectations(http, app)
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', (error) => services.log.debug({ err: error }, 'an upgrade socket failed'))
     const path = (request.url ?? '').split('?')[0] ?? ''
@@ -102,4 +103,14 @@ function withUpgrades(app: Express, services: Services): Server {
     })
   })
   return http
+}
+
+/** `Expect: 100-continue` asks for a word before the body; any other expectation may be ignored (RFC 9110, 10.1.1). */
+function answerExpectations(http: Server, app: Express): void {
+  http.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    // Behind another answer on the same connection Node would write it into the middle of ours; it may be left out.
+    if (response.socket) response.writeContinue()
+    app(request, response)
+  })
+  http.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => app(request, response))
 }

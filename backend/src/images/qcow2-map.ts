@@ -7,10 +7,21 @@ import { CONVERT_YOURSELF, COPY_AGAIN, refused } from './refusal.js'
 
 /** Tables of 64 KiB clusters for 16 TiB; reading this many takes about a second. */
 const MAX_L2_TABLES = 32_768
+/** QEMU's map of 1 TiB in clusters of 4 KiB. Each costs its converter a look, however empty the file is. */
+const MAX_L1_ENTRIES = 524_288
+/**
+ * Between "zeros" and "nothing": the converter looks at each run of them by itself, a million a second, and a hundred
+ * megabytes of tables could hold half a milliard. What QEMU writes has few.
+ */
+const MAX_EMPTY_RUNS = 1_000_000
 const OFFSET_MASK = 0x00ff_ffff_ffff_fe00n
+
 interface Claims {
   plainClusters: number
   compressedClusters: number
+  /** Runs of clusters or of their parts without data, and how the last one reads. */
+  emptyRuns: number
+  lastEmpty: 0 | 1
 }
 
 /**
@@ -20,17 +31,19 @@ interface Claims {
  */
 export async function checkQcow2Map(file: FileHandle, fileBytes: number, layout: Qcow2Tables): Promise<void> {
   const tables = await level2Tables(file, fileBytes, layout)
-  const claims: Claims = { plainClusters: 0, compressedClusters: 0 }
+  const claims: Claims = { plainClusters: 0, compressedClusters: 0, emptyRuns: 0, lastEmpty: 0 }
   const table = Buffer.alloc(layout.clusterBytes)
   for (const offset of tables) {
     table.fill(0)
     await readAt(file, table, offset)
     addClaims(table, fileBytes, layout, claims)
     refuseBomb(claims, fileBytes, layout)
+    refusePatchwork(claims)
   }
 }
 
 async function level2Tables(file: FileHandle, fileBytes: number, layout: Qcow2Tables): Promise<number[]> {
+  if (layout.l1Entries > MAX_L1_ENTRIES) throw tooSmallClusters(`its map needs ${layout.l1Entries} level-2 tables`)
   const level1 = Buffer.alloc(layout.l1Entries * 8)
   await readAt(file, level1, layout.l1Offset)
   const offsets: number[] = []
@@ -48,12 +61,15 @@ async function level2Tables(file: FileHandle, fileBytes: number, layout: Qcow2Ta
     )
   }
   if (offsets.length > MAX_L2_TABLES) {
-    throw refused(
-      `The file has ${offsets.length} level-2 tables; at most ${MAX_L2_TABLES} are read. Its clusters are too small for its size.`,
-      CONVERT_YOURSELF,
-    )
+    throw tooSmallClusters(`it has ${offsets.length} level-2 tables, and at most ${MAX_L2_TABLES} are read`)
   }
   return offsets
+}
+
+function tooSmallClusters(what: string) {
+  return refused(`The file's clusters are too small for its size: ${what}.`, CONVERT_YOURSELF, {
+    found: 'too small clusters',
+  })
 }
 
 function addClaims(table: Buffer, fileBytes: number, layout: Qcow2Tables, claims: Claims): void {
@@ -61,17 +77,38 @@ function addClaims(table: Buffer, fileBytes: number, layout: Qcow2Tables, claims
     // The two halves are numbers: a BigInt for each of a million entries would take seconds.
     const high = table.readUInt32BE(at)
     const low = table.readUInt32BE(at + 4)
-    if (high === 0 && low <= 1) continue // not allocated, or reads as zeros
     if (high & 0x4000_0000) {
       claims.compressedClusters += 1
       requireCompressedPlace(high, low, fileBytes, layout)
       continue
     }
     const offset = (high & 0x00ff_ffff) * 2 ** 32 + ((low & 0xffff_fe00) >>> 0)
-    if (offset === 0) continue
+    if (offset === 0) {
+      addEmpty(layout.l2EntryBytes === 16 ? table.readUInt32BE(at + 8) : -(low & 1), claims)
+      continue
+    }
     requirePlace(offset, fileBytes, layout.clusterBytes, 'cluster')
     claims.plainClusters += 1
   }
+}
+
+/**
+ * A cluster without data, or with extended L2 its 32 parts: bits of those that read as zeros, the lowest first. All bits
+ * are alike without extended L2.
+ */
+function addEmpty(zeros: number, claims: Claims): void {
+  if ((zeros & 1) !== claims.lastEmpty) claims.emptyRuns += 1
+  claims.lastEmpty = zeros < 0 || zeros >= 2 ** 31 ? 1 : 0
+  for (let changes = (zeros ^ (zeros >>> 1)) & 0x7fff_ffff; changes !== 0; changes &= changes - 1) claims.emptyRuns += 1
+}
+
+function refusePatchwork({ emptyRuns }: Claims): void {
+  if (emptyRuns <= MAX_EMPTY_RUNS) return
+  throw refused(
+    'The file describes its empty space in more than a million pieces: reading it would keep this server busy for long.',
+    CONVERT_YOURSELF,
+    { found: 'time bomb' },
+  )
 }
 
 /**

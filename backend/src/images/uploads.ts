@@ -54,7 +54,7 @@ export function createUploads(options: UploadsOptions): Uploads {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const store = new UploadStore({ directory: folder })
   const owners = new Map<unknown, string>()
-  const server = new Server({
+  const server = new TusServer({
     path: UPLOADS_PATH,
     datastore: store,
     maxSize: options.maxBytes,
@@ -96,6 +96,16 @@ export function createUploads(options: UploadsOptions): Uploads {
       if (ID.test(uploadId)) await remove(folder, uploadId)
     },
     sweep: (now = Date.now()) => sweep(folder, now),
+  }
+}
+
+/** The library answers a wrong version or header with bare text; here every error has the shape of the API's. */
+class TusServer extends Server {
+  override write(...[context, headers, status, body]: Parameters<Server['write']>): Promise<Response> {
+    if (status < 400) return super.write(context, headers, status, body)
+    headers.set('Content-Type', 'application/json; charset=utf-8')
+    const shaped = body?.startsWith('{') === true ? body : tusAnswer({ status_code: status, body: body ?? '' }).body
+    return super.write(context, headers, status, shaped)
   }
 }
 
@@ -179,17 +189,14 @@ async function ageOf(path: string, now: number): Promise<number | undefined> {
 /** Our errors as the API answers them; the protocol's own keep their status and get the same shape. */
 function tusError(error: Error | { status_code: number; body: string }, log: Logger) {
   if (error instanceof SandlabError) return answer(error, ERROR_CODES[error.code].status)
-  if ('status_code' in error && error.status_code < 500) {
-    const code =
-      error.status_code === 413
-        ? 'too_large'
-        : error.status_code === 404 || error.status_code === 410
-          ? 'not_found'
-          : 'bad_request'
-    return answer(new SandlabError(code, error.body.trim()), error.status_code)
-  }
+  if ('status_code' in error && error.status_code < 500) return tusAnswer(error)
   log.error({ err: error }, 'an upload failed')
   return answer(new SandlabError('internal', 'Something failed that should not.'), 500)
+}
+
+function tusAnswer({ status_code: status, body }: { status_code: number; body: string }) {
+  const code = status === 413 ? 'too_large' : status === 404 || status === 410 ? 'not_found' : ('bad_request' as const)
+  return answer(new SandlabError(code, body.trim() || 'The upload protocol has no such request.'), status)
 }
 
 function answer(error: SandlabError, status: number) {

@@ -106,6 +106,37 @@ const SNAPSHOTS = /internal snapshots/
 const TOO_LARGE = /largest allowed|absurd/
 const BOMB = /far more data|again and again/
 
+/** 127 GiB in clusters of 512 bytes: an L1 table of 32 MiB, which is a hole. */
+const manyTables: Parts = {
+  clusterBits: 9,
+  header: (header) => {
+    header.writeBigUInt64BE(BigInt(4_161_536 * 32 * 1024), 24)
+    header.writeUInt32BE(4_161_536, 36)
+  },
+}
+
+async function sparse(path: string, content: Buffer, length: number): Promise<void> {
+  await writeFile(path, content)
+  await truncate(path, length)
+}
+
+/** 64 MiB of level-2 tables without a byte of data: `words` again and again. */
+async function patchwork(path: string, words: number[], parts: Parts): Promise<void> {
+  const tables = 1024
+  const header = (bytes: Buffer) => {
+    bytes.writeBigUInt64BE(BigInt(tables * 256 * 1024 * 1024), 24)
+    bytes.writeUInt32BE(tables, 36)
+    parts.header?.(bytes)
+  }
+  const l1 = (table: Buffer) => {
+    for (let index = 0; index < tables; index += 1) entry(index, BigInt((5 + index) * CLUSTER) | COPIED)(table)
+  }
+  const table = Buffer.alloc(CLUSTER)
+  for (let at = 0; at < CLUSTER; at += 4) table.writeUInt32BE(words[(at / 4) % words.length] ?? 0, at)
+  await writeFile(path, craftQcow2({ header, l1 }))
+  await writeFile(path, Buffer.concat(Array.from({ length: tables }, () => table)), { flag: 'a' })
+}
+
 export const HOSTILE_IMAGES: HostileImage[] = [
   // Files that reach for others
   qcow2('a backing file by absolute path', BACKING, ({ decoy }) => ({ backing: decoy })),
@@ -257,6 +288,27 @@ export const HOSTILE_IMAGES: HostileImage[] = [
   qcow2('a cluster beyond the end (a truncated file)', /cut off/, { l2: entry(3, (BigInt(CLUSTER) * 90n) | COPIED) }),
   qcow2('a cluster over the header', /impossible place/, { l2: entry(3, 512n | COPIED) }),
   qcow2('a compressed cluster beyond the end', /cut off/, { l2: entry(3, COMPRESSED | (1n << 40n)) }),
+  // Time
+  {
+    title: 'a map of 4 million tables for an empty disk (12 s of the converter)',
+    says: /too small/,
+    make: (path) => sparse(path, craftQcow2(manyTables), 3 * CLUSTER + 8 * 4_161_536 + CLUSTER),
+  },
+  {
+    title: 'an empty disk of 4 million pieces',
+    says: /more than a million pieces/,
+    make: (path) => patchwork(path, [0, 0, 0, 1], {}),
+  },
+  {
+    title: 'an empty disk of 4 million pieces, marked as if they were data',
+    says: /more than a million pieces/,
+    make: (path) => patchwork(path, [0x8000_0000, 0, 0x8000_0000, 1], {}),
+  },
+  {
+    title: 'an empty disk of 134 million parts of clusters (minutes of the converter)',
+    says: /more than a million pieces/,
+    make: (path) => patchwork(path, [0, 0, 0x5555_5555, 0], { header: field64(72, 16n) }),
+  },
   // Cut off
   bytes('a header cut after the magic', /damaged|not a qcow2/, () => craftQcow2().subarray(0, 4)),
   bytes('a version 3 header cut at 80 bytes', /cut off/, () => craftQcow2().subarray(0, 80)),

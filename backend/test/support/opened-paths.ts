@@ -35,7 +35,7 @@ export async function traceOpens(binary: string, args: string[], folder: string)
 }
 
 /** The quoted arguments; a relative one is put behind the folder that `-y` shows for its descriptor. */
-function pathsOf(call: string): string[] {
+export function pathsOf(call: string): string[] {
   const base = /^(?:AT_FDCWD|\d+)<([^>]*)>/.exec(call)?.[1]
   return [...call.matchAll(/"((?:[^"\\]|\\.)*)"/g)].flatMap(([, path]) => {
     if (path === undefined) return []
