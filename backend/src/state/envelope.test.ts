@@ -27,30 +27,30 @@ function envelopeOf(data: unknown, changes: Record<string, unknown> = {}): strin
 }
 
 describe('the state envelope', () => {
-  it('gives back what was written', () => {
-    const read = decodeEnvelope(encodeEnvelope(snapshot).toString())
+  it('gives back what was written', async () => {
+    const read = decodeEnvelope((await encodeEnvelope(snapshot)).toString())
     expect(read).toEqual({ kind: 'good', schema: STATE_SCHEMA, snapshot })
   })
 
-  it('is one JSON object whose checksum is the sha256 of its data', () => {
+  it('is one JSON object whose checksum is the sha256 of its data', async () => {
     for (const data of [snapshot.data, emptyState()]) {
-      const envelope: unknown = JSON.parse(encodeEnvelope({ revision: 3, data }).toString())
+      const envelope: unknown = JSON.parse((await encodeEnvelope({ revision: 3, data })).toString())
       expect(envelope).toEqual(JSON.parse(envelopeOf(data, { revision: 3 })))
     }
   })
 
-  it('is the same whether its records were written before or not, wherever they stand now', () => {
+  it('is the same whether its records were written before or not, wherever they stand now', async () => {
     const encode = createEncoder()
     const records = Array.from({ length: 6 }, (_, index) => freezeTree(nodeRecord(index)))
     const orders = [[0, 1, 2], [0, 1, 2, 3], [1, 2, 3], [3, 2, 1], [], [5, 4, 3, 2, 1, 0], [0], [0, 5]]
     for (const order of orders) {
       const data = { ...emptyState(), nodes: order.map((index) => records[index] ?? nodeRecord(0)) }
-      expect(encode({ revision: 1, data }).toString()).toBe(`${envelopeOf(data)}\n`)
+      expect((await encode({ revision: 1, data })).toString()).toBe(`${envelopeOf(data)}\n`)
     }
   })
 
-  it('is damaged when it is cut off anywhere', () => {
-    const bytes = encodeEnvelope(snapshot)
+  it('is damaged when it is cut off anywhere', async () => {
+    const bytes = await encodeEnvelope(snapshot)
     for (let tenth = 0; tenth < 10; tenth += 1) {
       const cut = bytes.subarray(0, Math.floor((bytes.length * tenth) / 10)).toString()
       expect(reasonOf(decodeEnvelope(cut))).toMatch(tenth === 0 ? 'it is empty' : 'it is cut off or not JSON')
@@ -67,8 +67,8 @@ describe('the state envelope', () => {
     expect(reasonOf(decodeEnvelope(text))).toMatch(/not a state file|checksum is wrong/)
   })
 
-  it('is damaged when any character of the data is another one', () => {
-    const text = encodeEnvelope(snapshot).toString()
+  it('is damaged when any character of the data is another one', async () => {
+    const text = (await encodeEnvelope(snapshot)).toString()
     const start = text.indexOf('"data":') + '"data":'.length
     const step = Math.ceil((text.length - start) / 200)
     for (let at = start; at < text.length - 2; at += step) {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { labStateSchema, STATE_SCHEMA, type LabState } from '../domain/state.js'
+import { createBreather } from '../system/breather.js'
 import { freezeTree } from './draft.js'
 import { migrate, MIGRATIONS, type Migration } from './migrations.js'
 
@@ -25,15 +26,16 @@ export type Reading =
   | { kind: 'newer'; schema: number }
 
 /** Makes the state file's bytes from a snapshot whose records are frozen. */
-export type Encoder = (snapshot: Snapshot) => Buffer
+export type Encoder = (snapshot: Snapshot) => Promise<Buffer>
 
 /**
  * An encoder that remembers the JSON of what it wrote last, so that a commit of one node in 1,000 stringifies one. By
- * place, not in a WeakMap: its keys cost the garbage collector more than the stringifying.
+ * place, not in a WeakMap: its keys cost the garbage collector more than the stringifying. Megabytes are put together and
+ * hashed in slices, so that requests are answered meanwhile.
  */
 export function createEncoder(): Encoder {
   const written = new Map<string, { records: readonly object[]; json: readonly Buffer[] }>()
-  return ({ revision, data }) => {
+  return async ({ revision, data }) => {
     const pieces: Buffer[] = []
     for (const [name, records] of Object.entries(data)) {
       const json = jsonOf(records, written.get(name))
@@ -43,10 +45,33 @@ export function createEncoder(): Encoder {
       if (last) pieces.push(last)
     }
     pieces.push(Buffer.from(']}'))
-    const json = Buffer.concat(pieces)
-    const head = `{"schema":${STATE_SCHEMA},"revision":${revision},"sha256":"${sha256(json)}","data":`
-    return Buffer.concat([Buffer.from(head), json, Buffer.from('}\n')])
+    return enclose(revision, pieces)
   }
+}
+
+const HASHED_AT_ONCE = 256 * 1024
+
+/** The envelope around the JSON of the data, which comes in pieces. */
+async function enclose(revision: number, pieces: readonly Buffer[]): Promise<Buffer> {
+  const breathe = createBreather()
+  const headOf = (sum: string) => `{"schema":${STATE_SCHEMA},"revision":${revision},"sha256":"${sum}","data":`
+  const start = Buffer.byteLength(headOf('0'.repeat(64)))
+  const end = pieces.reduce((sum, piece) => sum + piece.length, start)
+  const bytes = Buffer.allocUnsafe(end + 2)
+  let at = start
+  for (const piece of pieces) {
+    at += piece.copy(bytes, at)
+    const turn = breathe()
+    if (turn) await turn // an await for each of 20,000 pieces would cost more than copying them
+  }
+  const hash = createHash('sha256')
+  for (let from = start; from < end; from += HASHED_AT_ONCE) {
+    hash.update(bytes.subarray(from, Math.min(end, from + HASHED_AT_ONCE)))
+    await breathe()
+  }
+  bytes.write(headOf(hash.digest('hex')), 0)
+  bytes.write('}\n', end)
+  return bytes
 }
 
 /** Each record's JSON with a comma. */

@@ -57,7 +57,7 @@ export async function loadStateFiles(layout: Layout, migrations: readonly Migrat
 
 /** Writes a snapshot so that it survives a power cut, and keeps the file before it. See writeFileDurably. */
 export async function writeStateFile(layout: Layout, snapshot: Snapshot, encode = createEncoder()): Promise<void> {
-  await writeFileDurably(layout.stateFile, encode(snapshot), { keepPrevious: previousStateFile(layout) })
+  await writeFileDurably(layout.stateFile, await encode(snapshot), { keepPrevious: previousStateFile(layout) })
 }
 
 /** Renames what can't be read out of the way, never over another file. Returns the new names. */

@@ -4,6 +4,7 @@ import { SandlabError, isSandlabError } from '../domain/error.js'
 import { stateLockFile, type Layout } from '../domain/layout.js'
 import { emptyState, type LabState } from '../domain/state.js'
 import { errnoOf, storageFailure, UncertainWriteError } from '../system/durable-file.js'
+import { createBreather } from '../system/breather.js'
 import type { Logger } from '../system/log.js'
 import { createStateAdapter } from './adapter.js'
 import { checkRecords } from './check-records.js'
@@ -85,9 +86,9 @@ function createStore(low: Low<Snapshot>, log: Logger, unlock: () => void): Store
     while (waiting.length > 0) {
       const batch = waiting.slice(0, CHANGES_PER_COMMIT)
       waiting = waiting.slice(CHANGES_PER_COMMIT)
-      const { next, settle } = applyBatch(committed.data, batch)
-      const failure = next === committed.data ? undefined : await commit(next)
-      settle(failure)
+      const made = await applyBatch(committed.data, batch)
+      const failure = made.next === committed.data ? undefined : await commit(made.next)
+      settle(made, failure)
     }
     writer = undefined
   }
@@ -138,27 +139,57 @@ function createStore(low: Low<Snapshot>, log: Logger, unlock: () => void): Store
   }
 }
 
-/** Applies changes one after the other; each sees those before it, and one that throws leaves no trace. */
-function applyBatch(base: LabState, batch: Waiting[]) {
+/**
+ * Applies changes one after the other; each sees those before it, and one that throws leaves no trace. Their records are
+ * checked together; only when one does not fit its schema, which is a mistake of ours, each change by itself.
+ */
+async function applyBatch(base: LabState, batch: Waiting[]) {
+  const all = await applyEach(base, batch, () => undefined)
+  try {
+    checkRecords(base, all.next)
+    return all
+  } catch {
+    return applyEach(
+      base,
+      all.applied.map(({ change }) => change),
+      checkRecords,
+    )
+  }
+}
+
+async function applyEach(
+  base: LabState,
+  batch: readonly Waiting[],
+  check: (before: LabState, after: LabState) => void,
+): Promise<Batch> {
   let next = base
-  const applied: { change: Waiting; result: unknown }[] = []
+  const applied: Batch['applied'] = []
+  const breathe = createBreather()
   for (const change of batch) {
+    const turn = breathe()
+    if (turn) await turn
     try {
       const produced = produce(next, change.apply)
-      checkRecords(next, produced.next)
+      check(next, produced.next)
       next = produced.next
       applied.push({ change, result: produced.result })
     } catch (error) {
       change.reject(error)
     }
   }
-  const settle = (failure: SandlabError | undefined) => {
-    for (const { change, result } of applied) {
-      if (failure) change.reject(failure)
-      else change.resolve(result)
-    }
+  return { next, applied }
+}
+
+interface Batch {
+  next: LabState
+  applied: { change: Waiting; result: unknown }[]
+}
+
+function settle({ applied }: Batch, failure: SandlabError | undefined): void {
+  for (const { change, result } of applied) {
+    if (failure) change.reject(failure)
+    else change.resolve(result)
   }
-  return { next, settle }
 }
 
 /** What a retry can't be trusted to mend. A full disk, a read-only mount or too many open files pass. */
