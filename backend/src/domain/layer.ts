@@ -39,3 +39,26 @@ export type Layer = z.infer<typeof layerSchema>
 
 /** Layers under one disk; a deeper chain is flattened first, since each one costs a look-up at every read. */
 export const MAX_CHAIN_DEPTH = 8
+
+/** All that a disk stands on, nearest first. */
+export interface Chain<L = Layer> {
+  layers: L[]
+  /** Whether the base image is at its end; false: the last layer needs no other file. */
+  base: boolean
+  /** A layer that no record has: the chain is broken there. */
+  missing: string | null
+}
+
+/** Follows the records from what a disk stands on to its end. Pure. */
+export function chainOf(layers: readonly Layer[], backing: Backing): Chain {
+  const found: Layer[] = []
+  for (let next = backing; next.kind === 'layer';) {
+    const { layerId } = next
+    const layer = layers.find(({ id }) => id === layerId)
+    if (!layer || found.includes(layer)) return { layers: found, base: false, missing: layerId }
+    found.push(layer)
+    next = layer.backing
+    if (next.kind === 'none') return { layers: found, base: false, missing: null }
+  }
+  return { layers: found, base: backing.kind !== 'none', missing: null }
+}

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { ImageId } from '../domain/ids.js'
 import { imageFile, type Layout } from '../domain/layout.js'
 import { createOverlay, inspectOverlay, trashOverlay } from '../storage/overlays.js'
@@ -11,27 +12,37 @@ export async function diskFault(layout: Layout, spec: NodeSpec): Promise<string 
   const imageId = spec.base.file as ImageId // only named in the reason
   const record = { id: spec.id, imageId, overlayFile: root.file, base: spec.base.fingerprint }
   const image = { file: spec.base.file, fingerprint: spec.base.fingerprint }
-  const found = await inspectOverlay(layout, { ...record, diskBytes: root.sizeBytes }, image)
+  const { layers, base } = spec.backing ?? { layers: [], base: true }
+  const chain = { layers: layers.map((file) => ({ file })), base, missing: null }
+  const found = await inspectOverlay(layout, { ...record, diskBytes: root.sizeBytes }, image, chain)
   return found.ok ? undefined : found.reason
 }
 
 /** Makes the root disk. One that is there already and fits is success; one that does not fit is `conflict`. */
 export async function ensureDisk(layout: Layout, spec: NodeSpec): Promise<void> {
-  const base = await readQcow2Header(imageFile(layout, spec.base.file)).catch((cause: unknown) => {
-    throw new EngineError('broken', `Its base image ${spec.base.file} can't be read.`, { cause })
+  if (await makeDisk(layout, spec)) return
+  const fault = await diskFault(layout, spec)
+  if (fault !== undefined) throw new EngineError('conflict', fault)
+}
+
+/** False when there is one already, and for a disk that stands alone: that was made by whoever copied it. */
+async function makeDisk(layout: Layout, spec: NodeSpec): Promise<boolean> {
+  const { layers, base } = spec.backing ?? { layers: [], base: true }
+  const layerFile = layers[0]
+  if (layerFile === undefined && !base) return false
+  const below = layerFile === undefined ? imageFile(layout, spec.base.file) : `${layout.overlays}/${layerFile}`
+  const { virtualSizeBytes: baseVirtualSizeBytes } = await readQcow2Header(below).catch((cause: unknown) => {
+    const what = layerFile === undefined ? 'Its base image' : 'The layer'
+    throw new EngineError('broken', `${what} ${basename(below)} can't be read.`, { cause })
   })
+  const virtualSizeBytes = rootOf(spec).sizeBytes
   try {
-    await createOverlay({
-      layout,
-      nodeId: spec.id,
-      imageFile: spec.base.file,
-      virtualSizeBytes: rootOf(spec).sizeBytes,
-      baseVirtualSizeBytes: base.virtualSizeBytes,
-    })
+    const overlay = { layout, nodeId: spec.id, imageFile: spec.base.file, layerFile }
+    await createOverlay({ ...overlay, virtualSizeBytes, baseVirtualSizeBytes })
+    return true
   } catch (error) {
-    if (!isSandlabError(error, 'busy')) throw error
-    const fault = await diskFault(layout, spec)
-    if (fault !== undefined) throw new EngineError('conflict', fault, { cause: error })
+    if (isSandlabError(error, 'busy')) return false
+    throw error
   }
 }
 

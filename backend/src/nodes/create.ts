@@ -141,7 +141,7 @@ async function makeDisk(context: NodesContext, record: NodeRecord): Promise<void
   const image = imageOf(context, record.imageId)
   if (!image) throw noSuchImage(record.imageId)
   await context.engine
-    .ensureNode(specOf(record, image), `create-${record.id}`)
+    .ensureNode(specOf(record, image, context.store.data.layers), `create-${record.id}`)
     .wait()
     .catch((error: unknown) => {
       throw engineFailure(error, `Could not make the disk of ${record.name}`)

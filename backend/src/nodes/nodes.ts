@@ -42,7 +42,7 @@ export interface Nodes {
 export async function createNodes(dependencies: NodesDependencies): Promise<Nodes> {
   const context: NodesContext = {
     ...dependencies,
-    observations: createObservations(dependencies.layout),
+    observations: createObservations(dependencies.layout, () => dependencies.store.data.layers),
     startLimiter: createLimiter(Math.max(2, availableParallelism())),
     admitted: new Map(),
   }

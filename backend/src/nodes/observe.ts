@@ -1,5 +1,6 @@
 import type { NodeId } from '../domain/ids.js'
 import type { Image } from '../domain/image.js'
+import { chainOf, type Layer } from '../domain/layer.js'
 import type { Layout } from '../domain/layout.js'
 import type { NodeRecord } from '../domain/node.js'
 import type { EngineNode } from '../hosts/engine.js'
@@ -17,7 +18,7 @@ export interface Observations {
   forget(id: NodeId): void
 }
 
-export function createObservations(layout: Layout): Observations {
+export function createObservations(layout: Layout, layers: () => readonly Layer[]): Observations {
   const seen = new Map<NodeId, Observation>()
 
   function of(id: NodeId): Observation {
@@ -41,7 +42,7 @@ export function createObservations(layout: Layout): Observations {
         update(record.id, { storageFault: undefined, diskUsedBytes: await usedBytes(overlayFile(layout, record.id)) })
         return undefined
       }
-      const found = await inspectOverlay(layout, record, image)
+      const found = await inspectOverlay(layout, record, image, chainOf(layers(), record.backing))
       update(
         record.id,
         found.ok

@@ -1,9 +1,11 @@
 import type { Image } from '../domain/image.js'
+import { chainOf, type Layer } from '../domain/layer.js'
 import type { NodeRecord } from '../domain/node.js'
 import type { NodeSpec } from '../hosts/engine.js'
 
-/** What the engine is asked to run: the record and its base image, nothing observed. Pure. */
-export function specOf(record: NodeRecord, image: Image): NodeSpec {
+/** What the engine is asked to run: the record and what its disk stands on, nothing observed. Pure. */
+export function specOf(record: NodeRecord, image: Image, layers: readonly Layer[]): NodeSpec {
+  const chain = chainOf(layers, record.backing)
   return {
     id: record.id,
     name: record.name,
@@ -11,6 +13,7 @@ export function specOf(record: NodeRecord, image: Image): NodeSpec {
     cpus: record.cpus,
     memoryMib: record.memoryMib,
     base: { file: image.file, fingerprint: record.base },
+    backing: { layers: chain.layers.map(({ file }) => file), base: chain.base },
     firmware: image.firmware,
     directBoot: image.directBoot,
     disks: [{ id: 'root', role: 'root', file: record.overlayFile, sizeBytes: record.diskBytes, readOnly: false }],

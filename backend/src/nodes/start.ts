@@ -49,7 +49,9 @@ async function startChecked(
       draft.desired = 'running'
       draft.generation += 1
     })
-    const node = await context.engine.start(specOf(started, image), `start-${record.id}-${started.generation}`).wait()
+    const node = await context.engine
+      .start(specOf(started, image, context.store.data.layers), `start-${record.id}-${started.generation}`)
+      .wait()
     context.observations.setEngine(node)
     context.observations.setTransition(record.id, undefined)
     return await saveRecord(context, record.id, () => {}, {

@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { isSandlabError } from '../domain/error.js'
 import type { Fingerprint, Image } from '../domain/image.js'
+import type { Chain, Layer } from '../domain/layer.js'
 import { imageFile, overlayApiPath, overlayFile, type Layout } from '../domain/layout.js'
 import type { NodeRecord } from '../domain/node.js'
 import { formatBytes } from '../domain/units.js'
@@ -13,13 +14,22 @@ import { readQcow2Header, type Qcow2Header } from '../system/qcow2.js'
 /** What a look at a node's files has to know of the node, and of its base image. */
 export type RecordedDisk = Pick<NodeRecord, 'id' | 'imageId' | 'overlayFile' | 'base' | 'diskBytes'>
 export type RecordedBase = Pick<Image, 'file' | 'fingerprint'>
+/** What it stands on. Size and time of a layer's file are compared where they are known. */
+export type RecordedChain = Chain<Pick<Layer, 'file'> & Partial<Pick<Layer, 'sizeBytes' | 'mtimeMs'>>>
 
-/** What is wrong with a node's disk or its base, as a sentence; undefined when nothing is. */
+/** Most disks stand on their base image alone. */
+export const ON_IMAGE: RecordedChain = { layers: [], base: true, missing: null }
+
+/**
+ * What is wrong with a node's disk or with anything that it stands on, as a sentence; undefined when nothing is.
+ * `expectedBacking`: what its header must name; null: nothing.
+ */
 export async function overlayFault(
   layout: Layout,
   record: RecordedDisk,
   image: RecordedBase | undefined,
-  expectedBacking: string,
+  chain: RecordedChain,
+  expectedBacking: string | null,
 ): Promise<string | undefined> {
   const path = overlayFile(layout, record.id)
   const name = overlayApiPath(record.overlayFile)
@@ -30,9 +40,15 @@ export async function overlayFault(
   const header = await readHeader(path)
   if (typeof header === 'string') return `Its disk ${name} is damaged: ${header}.`
   if (!image) return `Its base image ${record.imageId} is gone.`
+  if (chain.missing !== null) return `The layer ${chain.missing}, on which it stands, has no record.`
   const disagreement = headerFault(header, record, expectedBacking)
   if (disagreement !== undefined) return `Its disk ${name} ${disagreement}.`
-  const baseFault = await baseImageFault(imageFile(layout, image.file), record.base, identity)
+  for (const layer of chain.layers) {
+    const layerFault = await unchangedFault(`${layout.overlays}/${layer.file}`, layer, identity)
+    if (layerFault !== undefined) return `The layer ${overlayApiPath(layer.file)}, on which it stands, ${layerFault}.`
+  }
+  if (!chain.base) return undefined
+  const baseFault = await unchangedFault(imageFile(layout, image.file), record.base, identity)
   if (baseFault !== undefined) return `Its base image ${image.file} ${baseFault}.`
   if (image.fingerprint.sha256 !== record.base.sha256) {
     return `Its base image ${image.file} was replaced by another one: the node's disk does not fit it.`
@@ -40,10 +56,10 @@ export async function overlayFault(
   return undefined
 }
 
-/** What a base image must still be: reading an overlay over a changed base gives wrong data without any error. */
-export async function baseImageFault(
+/** What lies below must still be as it was: reading an overlay over a changed file gives wrong data without any error. */
+async function unchangedFault(
   path: string,
-  expected: Fingerprint,
+  expected: Partial<Pick<Fingerprint, 'sizeBytes' | 'mtimeMs'>>,
   identity: Identity | undefined,
 ): Promise<string | undefined> {
   const { stats, fault } = await look(path)
@@ -51,11 +67,11 @@ export async function baseImageFault(
   const unusable = kindFault(stats, identity, 'read')
   if (unusable !== undefined) return unusable
   const changed = [
-    ...(stats.size === expected.sizeBytes
+    ...(expected.sizeBytes === undefined || stats.size === expected.sizeBytes
       ? []
       : [`its size is ${formatBytes(stats.size)} (${stats.size} bytes), it was ${expected.sizeBytes} bytes`]),
     // Recorded whole; the file system knows fractions.
-    ...(Math.abs(stats.mtimeMs - expected.mtimeMs) < 1
+    ...(expected.mtimeMs === undefined || Math.abs(stats.mtimeMs - expected.mtimeMs) < 1
       ? []
       : [`it was written at ${stats.mtime.toISOString()}, before at ${new Date(expected.mtimeMs).toISOString()}`]),
   ]
@@ -102,18 +118,30 @@ async function readHeader(path: string): Promise<Qcow2Header | string> {
   }
 }
 
-function headerFault(header: Qcow2Header, record: RecordedDisk, expectedBacking: string): string | undefined {
+/** What is wrong with a header, as the rest of a sentence; undefined when nothing is. */
+export function headerFault(
+  header: Qcow2Header,
+  record: Pick<RecordedDisk, 'diskBytes'>,
+  expectedBacking: string | null,
+): string | undefined {
   if (header.incompatible.includes('corrupt')) return 'is marked as corrupt by QEMU'
   if (header.incompatible.includes('data-file')) return 'keeps its data in another file'
   if (header.unknownIncompatibleBits !== 0n) return 'uses features that SandLabX does not know'
   if (header.cryptMethod !== 0) return 'is encrypted'
-  if (header.backingFile === null) return 'has no base image in its header'
-  if (header.backingFile !== expectedBacking || header.backingFormat !== 'qcow2') {
-    return `names ${header.backingFile} as its base, not ${expectedBacking}`
-  }
+  const backingFault = backingFaultOf(header, expectedBacking)
+  if (backingFault !== undefined) return backingFault
   const expectedSize = wholeSectors(record.diskBytes)
   if (header.virtualSizeBytes !== expectedSize) {
     return `has a virtual size of ${header.virtualSizeBytes} bytes, its record says ${expectedSize}`
   }
   return undefined
+}
+
+function backingFaultOf({ backingFile, backingFormat }: Qcow2Header, expected: string | null): string | undefined {
+  if (expected === null) {
+    return backingFile === null ? undefined : `names ${backingFile} as its base, and should need none`
+  }
+  if (backingFile === null) return 'has no base image in its header'
+  if (backingFile === expected && backingFormat === 'qcow2') return undefined
+  return `names ${backingFile} as its base, not ${expected}`
 }

@@ -15,13 +15,15 @@ import { formatBytes } from '../domain/units.js'
 import { errnoOf, fsyncDirectory, publishFile, stagingName, storageFailure } from '../system/durable-file.js'
 import { workerIdentity } from '../system/identity.js'
 import { wholeSectors, writeQcow2Overlay } from '../system/qcow2-overlay.js'
-import { overlayFault, type RecordedBase, type RecordedDisk } from './overlay-faults.js'
+import { ON_IMAGE, overlayFault, type RecordedBase, type RecordedChain, type RecordedDisk } from './overlay-faults.js'
 
 export interface NewOverlay {
   layout: Layout
   nodeId: string
   /** File name in `images/`. */
   imageFile: string
+  /** File name in `overlays/` of a layer that it stands on instead. */
+  layerFile?: string | undefined
   /** At least the base's; rounded up to whole sectors. */
   virtualSizeBytes: number
   baseVirtualSizeBytes: number
@@ -46,7 +48,7 @@ export async function createOverlay(plan: NewOverlay): Promise<void> {
   const staging = stagingName(join(overlayStagingDir(layout), overlayFileName(nodeId)))
   try {
     await mkdir(overlayStagingDir(layout), { recursive: true, mode: 0o700 })
-    const backingFile = await backingPath(layout, plan.imageFile)
+    const backingFile = plan.layerFile ?? (await backingPath(layout, plan.imageFile))
     await writeQcow2Overlay(staging, { backingFile, virtualSizeBytes }, { owner: workerIdentity() })
     await publishFile(staging, overlayFile(layout, nodeId))
   } catch (error) {
@@ -89,16 +91,17 @@ export async function trashOverlay(layout: Layout, nodeId: string, now = new Dat
 }
 
 /**
- * Looks whether the node could be started on its disk: the file, its header, its base. Not for a running node. `reason`
- * is a sentence for people. The base's sha256 is not read: size and time of change are compared.
+ * Looks whether the node could be started on its disk: the file, its header, its layers, its base. Not for a running
+ * node. `reason` is a sentence for people. The base's sha256 is not read: size and time of change are compared.
  */
 export async function inspectOverlay(
   layout: Layout,
   record: RecordedDisk,
   image: RecordedBase | undefined,
+  chain: RecordedChain = ON_IMAGE,
 ): Promise<{ ok: true; usedBytes: number } | { ok: false; reason: string }> {
-  const expectedBacking = image ? await backingPath(layout, image.file).catch(() => '') : ''
-  const reason = await overlayFault(layout, record, image, expectedBacking)
+  const expectedBacking = await backingNameOf(layout, image, chain)
+  const reason = await overlayFault(layout, record, image, chain, expectedBacking)
   if (reason !== undefined) return { ok: false, reason }
   return { ok: true, usedBytes: (await usedBytes(overlayFile(layout, record.id))) ?? 0 }
 }
@@ -109,6 +112,18 @@ export async function usedBytes(path: string): Promise<number | null> {
     (found) => found.blocks * 512,
     () => null,
   )
+}
+
+/** What the header of a disk over this chain must name; null: nothing. */
+export async function backingNameOf(
+  layout: Layout,
+  image: Pick<RecordedBase, 'file'> | undefined,
+  chain: Pick<RecordedChain, 'layers' | 'base' | 'missing'>,
+): Promise<string | null> {
+  const [nearest] = chain.layers
+  if (nearest) return nearest.file
+  if (!chain.base && chain.missing === null) return null
+  return image && chain.missing === null ? await backingPath(layout, image.file).catch(() => '') : ''
 }
 
 /** `../images/<file>`: from the overlay's folder, through symbolic links, as the kernel will walk it. */

@@ -218,7 +218,6 @@ describe('inspectOverlay', () => {
       /is not a regular file/,
       async () => (await rm(path()), runCommand('mkfifo', [path()], { timeoutMs: 5000 })),
     ],
-    ['has no rights', /can't be read and written by the user that runs QEMU/, () => chmod(path(), 0)],
     ['is empty', /is damaged: it is not a qcow2 image/, () => truncate(path(), 0)],
     ['is cut off', /is damaged: its L1 table reaches beyond the end/, () => truncate(path(), 300_000)],
     ['is another file', /is damaged: it is not a qcow2 image/, () => writeFile(path(), 'hello '.repeat(100))],
@@ -258,7 +257,7 @@ describe('inspectOverlay', () => {
     ['is a folder', /is a folder/, async () => (await rm(base()), mkdir(base()))],
     [
       'can not be read',
-      /can't be read by the user that runs QEMU/,
+      /can't be read by the (user that runs|users that run) QEMU/,
       async () => (
         await chown(base(), process.getuid?.() ?? 0, process.getgid?.() ?? 0),
         chmod(base(), process.getuid?.() === 0 ? 0o400 : 0)
