@@ -27,7 +27,7 @@ export interface HostOptions {
   folder: string
   folderInQemu: string
   worker: Identity | undefined
-  isolation: EngineIsolation
+  isolation: () => Promise<EngineIsolation>
 }
 
 interface Findings {
@@ -61,13 +61,17 @@ export async function openHost(options: HostOptions): Promise<Host> {
   return {
     withAccelerator,
     async report() {
-      const [{ version, choice }, figures] = await Promise.all([find(RETRY_AFTER_MS), readHostFigures()])
+      const [{ version, choice }, figures, isolation] = await Promise.all([
+        find(RETRY_AFTER_MS),
+        readHostFigures(),
+        options.isolation(),
+      ])
       return {
         ok: choice.ok,
         version: version?.text ?? 'none',
         accelerator: { kind: choice.kind, reason: choice.reason, probeMs: choice.probeMs },
         hosts: [{ id: LOCAL_HOST, up: true, ...figures }],
-        isolation: options.isolation,
+        isolation,
       }
     },
     async ready() {

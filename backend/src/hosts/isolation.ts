@@ -8,10 +8,11 @@ export function isolationOf(
   worker: Identity | undefined,
   users: NodeUsers | undefined,
   separation: Separation,
+  internet: EngineIsolation['internet'],
 ): EngineIsolation {
   return {
     users: users ? 'node' : worker ? 'shared' : 'backend',
     network: separation === 'none' ? 'host' : 'own',
-    internet: { ok: false, reason: '' },
+    internet,
   }
 }

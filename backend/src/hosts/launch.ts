@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { access, open, writeFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeId } from '../domain/ids.js'
 import { imageFile } from '../domain/layout.js'
@@ -10,6 +11,7 @@ import { separated } from '../system/network-namespace.js'
 import { QmpError } from '../system/qmp.js'
 import { attachQmp, observe } from './attach.js'
 import { EngineError, type NodeSpec } from './engine.js'
+import { findEgress, openEgress, wantsInternet } from './egress.js'
 import { prepareFirmware } from './firmware.js'
 import { giveFiles } from './node-files.js'
 import { readLaunchRecord, writeLaunchRecord, type LaunchRecord } from './launch-record.js'
@@ -31,7 +33,7 @@ import { watchChild, watchConnection } from './watch.js'
 export async function launchNode(context: EngineContext, spec: NodeSpec): Promise<Run> {
   const { version, accelerator } = await context.host.ready()
   const paths = runPathsOf(context.layout, spec.id)
-  await Promise.all([requireUsableFiles(context, spec), requireVacant(paths, spec.id)])
+  await Promise.all([requireUsableFiles(context, spec), requireVacant(paths, spec.id), requireEgress(context, spec)])
   const user = context.host.withAccelerator(await context.userOf(spec.id), accelerator)
   const args = qemuArguments({
     spec,
@@ -62,7 +64,14 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
   await giveFiles(context, spec, user)
   await makeRunDir(paths, spec.seed, user)
   await writeLaunchRecord(paths.launch, launch)
-  return runUntilReady(context, createRun(paths, launch, null), user)
+  return runUntilReady(context, createRun(paths, launch, null), { user, internet: wantsInternet(spec) })
+}
+
+/** Never silently without, never silently unsafe. */
+async function requireEgress(context: EngineContext, spec: NodeSpec): Promise<void> {
+  if (!wantsInternet(spec)) return
+  const egress = await findEgress(context.separation) // something may just have been installed
+  if (!egress.ok) throw new EngineError('unsupported', egress.reason)
 }
 
 async function requireUsableFiles(context: EngineContext, spec: NodeSpec): Promise<void> {
@@ -87,8 +96,13 @@ async function requireVacant(paths: RunPaths, id: NodeId): Promise<void> {
   throw new EngineError('locked', `Process ${squatter.pid} runs as this node and is not known to SandLabX.`)
 }
 
-async function runUntilReady(context: EngineContext, run: Run, user: Identity | undefined): Promise<Run> {
-  const child = await spawnQemu(context, run, user)
+interface Circumstances {
+  user: Identity | undefined
+  internet: boolean
+}
+
+async function runUntilReady(context: EngineContext, run: Run, circumstances: Circumstances): Promise<Run> {
+  const child = await spawnQemu(context, run, circumstances)
   run.child = child
   context.live.set(run.id, run)
   try {
@@ -106,7 +120,7 @@ async function runUntilReady(context: EngineContext, run: Run, user: Identity | 
   }
 }
 
-async function spawnQemu(context: EngineContext, run: Run, user: Identity | undefined): Promise<ChildProcess> {
+async function spawnQemu(context: EngineContext, run: Run, { user, internet }: Circumstances): Promise<ChildProcess> {
   const { program, args, identity } = separated(context.separation, {
     program: context.binary,
     args: run.launch.args,
@@ -119,7 +133,8 @@ async function spawnQemu(context: EngineContext, run: Run, user: Identity | unde
       cwd: context.dataDir,
       env: childEnvironment(),
       detached: true,
-      stdio: ['ignore', log.fd, log.fd],
+      // With internet a fourth, of which only the end is of use: egress.ts.
+      stdio: ['ignore', log.fd, log.fd, ...(internet ? ['pipe' as const] : [])],
       ...(identity ? { uid: identity.uid, gid: identity.gid } : {}),
     })
     child.on('error', () => undefined) // told by failed(), and by the missing pid
@@ -134,6 +149,8 @@ async function spawnQemu(context: EngineContext, run: Run, user: Identity | unde
 async function ready(context: EngineContext, run: Run): Promise<void> {
   const client = await answering(context, run)
   await recordProcess(run) // not before it answers: until then it may still be `unshare`
+  const lifeline = run.child?.stdio[3] as Socket | null | undefined // made as a pipe above
+  if (lifeline) await openEgress(context, run, lifeline).finally(() => lifeline.destroy())
   watchConnection(context, run)
   if (run.child) watchChild(context, run)
   await Promise.all([client.run('cont'), observe(context, run, client)]) // answered in this order

@@ -159,12 +159,15 @@ function diskDevice(name: string, slot: number, bootIndex?: number): string[] {
   })
 }
 
-/** User networking. `restrict=on`: the guest reaches neither the host nor the network; `off` opens both. */
+/**
+ * User networking. `restrict=on`: the guest reaches nothing beyond QEMU. `off`: it reaches what QEMU reaches, which is in
+ * a network of its own; IPv6 leads nowhere from there.
+ */
 function nicArguments(nic: NodeSpec['nics'][number], index: number): string[] {
   const id = `net${index}`
   return [
     '-netdev',
-    `user,id=${id},net=10.0.${2 + index}.0/24,restrict=${nic.internet ? 'off' : 'on'}`,
+    `user,id=${id},net=10.0.${2 + index}.0/24,restrict=${nic.internet ? 'off,ipv6=off' : 'on'}`,
     // No option ROM: nothing boots from the network, and iPXE would delay each start.
     ...device({
       driver: 'virtio-net-pci',

@@ -8,6 +8,7 @@ import type { AcceleratorSetting } from './accelerator.js'
 import { adoptAll } from './adopt.js'
 import { EngineError, type EngineCapabilities, type EngineNode, type NodeEngine } from './engine.js'
 import { makeAllWhole } from './freezer.js'
+import { findEgress } from './egress.js'
 import { pressKeys } from './guest-input.js'
 import { openHost } from './host.js'
 import { isolationOf } from './isolation.js'
@@ -119,7 +120,7 @@ async function openContext(
     folder: layout.run,
     folderInQemu: pathInQemu(dataDir, layout.run),
     worker,
-    isolation: isolationOf(worker, users, separation),
+    isolation: async () => isolationOf(worker, users, separation, await findEgress(separation)),
   })
   return {
     layout,

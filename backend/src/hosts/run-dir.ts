@@ -8,18 +8,28 @@ import type { GuestSeed } from './engine.js'
 import type { RunPaths } from './run-paths.js'
 
 /**
- * Prepares the folders that QEMU must pass through when it runs as another user: each gets the right to enter, not to
- * read. Not root: nothing to do but to make `run/`.
+ * Prepares the folders that QEMU must pass through when it runs as another user: each gets the right to enter, and those
+ * that are ours lose the right to be listed or written by strangers: who does not know a name finds nothing. Not root:
+ * nothing to do but to make `run/`.
  */
 export async function openFolders(layout: Layout, dataDir: string, worker: Identity | undefined, log: Logger) {
   await mkdir(layout.run, { recursive: true, mode: worker ? 0o711 : 0o700 })
   if (!worker) return
-  for (const folder of [dataDir, layout.run, layout.images, layout.overlays]) {
-    const found = await stat(folder).catch(() => undefined) // images and overlays are made by their own rooms
-    if (!found || found.uid === worker.uid || (found.mode & 0o001) !== 0) continue
-    log.info({ folder }, 'QEMU runs as another user: its folder gets the right to be entered')
-    await chmod(folder, (found.mode & 0o7777) | 0o001)
+  await setMode(dataDir, (mode) => mode | 0o001, log) // may be a folder of somebody's project
+  for (const folder of [layout.run, layout.images, layout.overlays]) {
+    await setMode(folder, (mode) => (mode & ~0o006) | 0o001, log)
   }
+  await setMode(layout.state, (mode) => mode & ~0o006, log)
+}
+
+async function setMode(folder: string, change: (mode: number) => number, log: Logger): Promise<void> {
+  const found = await stat(folder).catch(() => undefined) // images, overlays and state are made by their own rooms
+  if (!found) return
+  const mode = found.mode & 0o7777
+  const wanted = change(mode)
+  if (wanted === mode) return
+  log.info({ folder, mode: wanted.toString(8) }, 'QEMU runs as other users: the rights on this folder were changed')
+  await chmod(folder, wanted)
 }
 
 /** A fresh folder for one start: what an earlier run left is gone, the worker owns `io/` with the seed in it. */

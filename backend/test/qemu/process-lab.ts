@@ -90,5 +90,5 @@ export function pidOf(node: EngineNode): number {
 /** One field of /proc/<pid>/status. */
 export async function statusField(pid: number, field: string): Promise<string> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? ''
+  return new RegExp(`^${field}:[ \\t]*(.*?)[ \\t]*$`, 'm').exec(status)?.[1] ?? ''
 }

@@ -5,10 +5,8 @@ import { nodeIdSchema } from '../../src/domain/ids.js'
 import type { Image } from '../../src/domain/image.js'
 import type { NodeEngine, NodeSpec } from '../../src/hosts/engine.js'
 import { keysForText } from '../../src/hosts/keymap.js'
-import { buildImage } from '../../src/images/build.js'
-import { openStore } from '../../src/state/store.js'
 import { hashGuestPassword } from '../../src/system/crypt-password.js'
-import { createLog } from '../../src/system/log.js'
+import { provideImageFiles } from '../support/built-images.js'
 import { specOver } from '../support/node-spec.js'
 import { eventually } from './engine-contract.js'
 import { createProcessLab, type ProcessLab } from './process-lab.js'
@@ -21,11 +19,7 @@ describe('a real Linux in a node', () => {
   let image: Image
   beforeAll(async () => {
     lab = await createProcessLab()
-    const log = createLog('silent')
-    const { store } = await openStore({ layout: lab.layout, log })
-    const op = { id: '' as never, signal: new AbortController().signal, step() {}, bytes() {}, log() {} }
-    image = await buildImage({ layout: lab.layout, store, log, recipeId: 'tiny', op })
-    await store.close()
+    image = await provideImageFiles(lab.layout, 'tiny')
     engine = await lab.open()
   })
   afterAll(() => lab.close())
