@@ -36,8 +36,10 @@ export function separated(way: Separation, start: Start): Start {
   const own = ['--net', '--mount']
   // Groups are dropped with --setgid; the capabilities go with the change of the user.
   const become = identity ? ['--setgid', String(identity.gid), '--setuid', String(identity.uid)] : []
-  const flags = way === 'root' ? [...own, ...become] : ['--user', '--map-current-user', ...own]
-  return { program: 'unshare', args: [...flags, '--', start.program, ...start.args], identity: undefined }
+  const flags = way === 'root' ? [...own, ...become] : ['--user', '--map-root-user', ...own]
+  // In a user namespace of ours we are its root, which has no rights outside; the program has none inside either.
+  const dropped = way === 'root' ? [] : ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', '--']
+  return { program: 'unshare', args: [...flags, '--', ...dropped, start.program, ...start.args], identity: undefined }
 }
 
 /**
