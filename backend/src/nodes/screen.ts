@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { SandlabError } from '../domain/error.js'
 import type { NodeId } from '../domain/ids.js'
@@ -48,6 +49,11 @@ export async function forgetScreen(context: NodesContext, id: NodeId): Promise<v
 async function keep(context: NodesContext, id: NodeId, picture: Buffer): Promise<void> {
   const file = lastScreenFile(context.layout, id)
   await mkdir(`${context.layout.state}/screens`, { recursive: true })
-  await writeFile(`${file}.tmp`, picture, { mode: 0o600 })
-  await rename(`${file}.tmp`, file)
+  const staged = `${file}.${randomUUID()}.tmp` // two may be taken at once
+  try {
+    await writeFile(staged, picture, { mode: 0o600 })
+    await rename(staged, file)
+  } finally {
+    await rm(staged, { force: true })
+  }
 }
