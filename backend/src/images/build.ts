@@ -1,17 +1,17 @@
-import { rm } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import type { Bus } from '../events/bus.js'
+import { z } from 'zod'
 import { SandlabError } from '../domain/error.js'
-import type { Image, Recipe } from '../domain/image.js'
-import type { Layout } from '../domain/layout.js'
-import type { Store } from '../state/store.js'
-import { requireSpace } from '../storage/space.js'
-import type { Logger } from '../system/log.js'
+import { imageIdSchema } from '../domain/ids.js'
+import type { Recipe } from '../domain/image.js'
+import type { OperationPlan } from '../domain/plan.js'
 import type { OperationHandle } from '../transactions/operations.js'
+import type { Procedure } from '../transactions/procedure.js'
 import { makeDebianTree } from './build-debian.js'
 import { makeDisk } from './build-disk.js'
 import { buildFailure } from './build-failure.js'
-import { kernelFile, packInitrd, type KernelTree } from './build-initrd.js'
+import { packInitrd, type KernelTree } from './build-initrd.js'
+import { unpackKernel } from './build-kernel.js'
 import {
   findKernel,
   openPackageSource,
@@ -21,10 +21,13 @@ import {
 } from './build-packages.js'
 import { chooseChrootMode, requireTools, type ChrootMode } from './build-rights.js'
 import { makeTinyTree } from './build-tiny.js'
-import { importImage } from './import-room.js'
+import type { ImageActor, ImagesContext, StartedImage } from './context.js'
+import type { ImageAbout } from './image-record.js'
+import { aroundMaking, importSteps, makingSchema, refuseTaken, resourcesOf, stagingStep } from './import-steps.js'
+import { planMaking, startMaking } from './making.js'
 import { portionOf } from './progress.js'
 import { LOGIN_NOTES, STARTER_RECIPES, type StarterRecipe } from './recipes.js'
-import { newStagingFolder } from './staging.js'
+import { makeWorkFolder } from './staging.js'
 
 export const RECIPES: Recipe[] = STARTER_RECIPES.map(({ id, title, description, buildSeconds }) => ({
   id,
@@ -33,69 +36,104 @@ export const RECIPES: Recipe[] = STARTER_RECIPES.map(({ id, title, description, 
   buildSeconds,
 }))
 
-export interface BuildRequest {
-  layout: Layout
-  store: Store
-  log: Logger
-  recipeId: string
-  op: OperationHandle
-  bus?: Bus
-}
+const intentSchema = makingSchema.extend({ recipeId: z.string() })
+type BuildIntent = z.infer<typeof intentSchema>
 
 /**
  * A login on the screen and on the serial line; the last console is where the kernel's own messages go. Names of network
- * cards stay eth0, eth1, whatever slot they have.
+ * cards stay eth0, eth1, whatever slot they have. The kernel's ciphers do not test themselves at each start, which is a
+ * fifth of a second or two without KVM.
  */
-const COMMAND_LINE = 'console=tty1 console=ttyS0 quiet net.ifnames=0'
+const COMMAND_LINE = 'console=tty1 console=ttyS0 quiet net.ifnames=0 cryptomgr.notests'
+
+/** Builds in its folder, then the steps of every import. */
+export function buildProcedure(context: ImagesContext): Procedure<BuildIntent> {
+  let built: BuiltDisk | undefined
+  const { steps, commit, after } = importSteps<BuildIntent>(context, {
+    given({ recipeId }) {
+      if (!built) throw new Error(`${recipeId} is imported before it is built`)
+      return built
+    },
+    discard: async () => undefined,
+    share: [0.85, 1],
+  })
+  return {
+    kind: 'image.build',
+    intent: intentSchema,
+    resources: resourcesOf,
+    around: (intent, work) => aroundMaking(context, intent, work),
+    steps: [
+      stagingStep(context),
+      {
+        title: 'Fetching the package lists',
+        async do({ recipeId, folder }, op) {
+          try {
+            built = await build(recipeOf(recipeId), await makeWorkFolder(context.layout, folder), op)
+          } catch (error) {
+            throw buildFailure(`build ${recipeId}`, error)
+          }
+        },
+      },
+      ...steps,
+    ],
+    commit,
+    after,
+  }
+}
 
 /**
  * Builds a starter image from Debian packages on this machine, in `images/.staging`, and hands it to the import room.
  * Nothing on this machine is installed, mounted or changed otherwise, and nothing is left when it fails.
  *
- * Throws `not_found`, `image_exists`, `busy`, `missing_tool`, `unsupported`, `download_failed`, `no_space`, `cancelled`,
- * `build_failed`, and what importImage throws.
+ * Throws `not_found`, `image_exists`, `key_reused`; the operation fails with `busy`, `missing_tool`, `unsupported`,
+ * `download_failed`, `no_space`, `cancelled`, `build_failed`, and what an import throws.
  */
-export async function buildImage(request: BuildRequest): Promise<Image> {
-  const { layout, store } = request
-  const recipe = STARTER_RECIPES.find((one) => one.id === request.recipeId)
-  if (!recipe) throw new SandlabError('not_found', `There is no recipe ${request.recipeId}.`)
-  if (store.data.images.some((image) => image.id === recipe.id)) {
-    throw new SandlabError('image_exists', `The image ${recipe.id} is there already.`, {
-      hint: 'Delete it first to build it anew.',
-    })
-  }
-  const release = claim(layout, recipe.id)
-  try {
-    return await buildInStaging(request, recipe)
-  } finally {
-    release()
-  }
+export function buildImage(context: ImagesContext, recipeId: string, actor: ImageActor): Promise<StartedImage> {
+  const { title } = recipeOf(recipeId)
+  return startMaking(context, buildProcedure(context), actor, `Build ${title}`, () => intentOf(context, recipeId))
 }
 
-/** Builds of this process, by folder and recipe: a second one of the same would work for a minute and then lose. */
-const underWay = new Set<string>()
-
-function claim(layout: Layout, id: string): () => void {
-  const key = join(layout.images, id)
-  if (underWay.has(key)) throw new SandlabError('busy', `The image ${id} is being built already.`)
-  underWay.add(key)
-  return () => underWay.delete(key)
+/** What a build would take. Throws `not_found`. */
+export async function planBuild(context: ImagesContext, recipeId: string): Promise<OperationPlan> {
+  const { title, id, base } = recipeOf(recipeId)
+  return planMaking(context, () => intentOf(context, recipeId), {
+    kind: 'image.build',
+    title: `Build ${title}`,
+    imageId: id,
+    steps: [
+      'Fetch the Debian packages',
+      `Make the system${base === 'debian' ? ' with mmdebstrap' : ''}`,
+      'Make its disk',
+      'Convert it to a clean copy',
+      'Publish it, read-only, with its checksum',
+    ],
+  })
 }
 
-async function buildInStaging(request: BuildRequest, recipe: StarterRecipe): Promise<Image> {
-  const folder = await newStagingFolder(request.layout, request.op.id)
-  try {
-    await requireSpace({ path: folder, bytes: recipe.workBytes, what: `build ${recipe.id}` })
-    return await build(request, recipe, folder)
-  } catch (error) {
-    throw buildFailure(`build ${recipe.id}`, error)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
+async function intentOf(context: ImagesContext, recipeId: string): Promise<BuildIntent> {
+  const { id, workBytes } = recipeOf(recipeId)
+  refuseTaken(context.store.data, id)
+  return {
+    imageId: imageIdSchema.parse(id),
+    folder: randomUUID(),
+    consumes: null,
+    spaceBytes: workBytes,
+    recipeId,
   }
 }
 
-async function build(request: BuildRequest, recipe: StarterRecipe, folder: string): Promise<Image> {
-  const { op } = request
+function recipeOf(id: string): StarterRecipe {
+  const recipe = STARTER_RECIPES.find((one) => one.id === id)
+  if (!recipe) throw new SandlabError('not_found', `There is no recipe ${id}.`)
+  return recipe
+}
+
+interface BuiltDisk {
+  path: string
+  about: ImageAbout
+}
+
+async function build(recipe: StarterRecipe, folder: string, op: OperationHandle): Promise<BuiltDisk> {
   op.step('Fetching the package lists', 0)
   const mode = await requireRights(recipe, op.signal)
   const source = await openPackageSource(folder, op.signal)
@@ -104,27 +142,23 @@ async function build(request: BuildRequest, recipe: StarterRecipe, folder: strin
   const { kernel, version } = await fetchKernel(source)
   op.step('Packing the initial RAM disk', 0.08)
   const initrd = await packInitrd(kernel)
-  const archive = await makeTree(request, recipe, kernel, source, mode)
+  const archive = await makeTree(op, recipe, kernel, source, mode)
   op.step('Making the disk', 0.8)
-  const disk = await makeDisk(folder, archive, recipe.diskBytes, op.signal)
-  return importImage({
-    ...request,
-    op: portionOf(op, 0.85, 1),
-    source: { path: disk, consume: true },
-    about: {
-      id: recipe.id,
-      title: recipe.title,
-      description: recipe.description,
-      origin: 'built',
-      version,
-      firmware: 'bios',
-      cloudInit: true,
-      loginNotes: LOGIN_NOTES,
-      minimumMemoryMib: recipe.minimumMemoryMib,
-      directBoot: { kernelPath: kernelFile(kernel), initrdPath: initrd, commandLine: COMMAND_LINE },
-      trusted: true,
-    },
-  })
+  const path = await makeDisk(folder, archive, recipe.diskBytes, op.signal)
+  const about: ImageAbout = {
+    id: recipe.id,
+    title: recipe.title,
+    description: recipe.description,
+    origin: 'built',
+    version,
+    firmware: 'bios',
+    cloudInit: true,
+    loginNotes: LOGIN_NOTES,
+    minimumMemoryMib: recipe.minimumMemoryMib,
+    directBoot: { kernelPath: await unpackKernel(kernel), initrdPath: initrd, commandLine: COMMAND_LINE },
+    trusted: true,
+  }
+  return { path, about }
 }
 
 /** Before anything is fetched: the programs, and for a Debian tree the way to be root in it. */
@@ -149,7 +183,7 @@ async function fetchKernel(source: PackageSource): Promise<{ kernel: KernelTree;
 }
 
 function makeTree(
-  { op }: BuildRequest,
+  op: OperationHandle,
   recipe: StarterRecipe,
   kernel: KernelTree,
   source: PackageSource,

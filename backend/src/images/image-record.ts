@@ -1,33 +1,30 @@
+import { z } from 'zod'
 import { SandlabError } from '../domain/error.js'
-import type { ImageId } from '../domain/ids.js'
+import { imageIdSchema, type ImageId } from '../domain/ids.js'
 import { imageSchema, type Image } from '../domain/image.js'
 import { wholeSectors } from '../system/qcow2-overlay.js'
 import type { CheckedDisk } from './header-check.js'
 import { fingerprintOf, type Finished } from './publication.js'
 
 /** What people and recipes say about an image; the rest is measured. */
-export type ImageAbout = Omit<
-  Image,
-  'id' | 'file' | 'virtualSizeBytes' | 'fingerprint' | 'bootFiles' | 'directBoot' | 'createdAt'
-> & {
-  id: string
-  /** Files that are copied beside the image; paths on this machine. */
-  directBoot?: { kernelPath: string; initrdPath: string | null; commandLine: string } | null
-  /** Made by our own recipe: the converter may take an hour. Every check stays. */
-  trusted?: boolean
-}
+export const imageAboutSchema = imageSchema
+  .omit({ file: true, virtualSizeBytes: true, fingerprint: true, bootFiles: true, directBoot: true, createdAt: true })
+  .extend({
+    id: z.string(),
+    /** Files that are copied beside the image; paths on this machine. */
+    directBoot: z
+      .object({ kernelPath: z.string(), initrdPath: z.string().nullable(), commandLine: z.string() })
+      .nullish(),
+    /** Made by our own recipe: the converter may take an hour. Every check stays. */
+    trusted: z.boolean().optional(),
+  })
+export type ImageAbout = z.infer<typeof imageAboutSchema>
 
-const aboutSchema = imageSchema.pick({
-  id: true,
-  title: true,
-  description: true,
-  version: true,
-  loginNotes: true,
-  minimumMemoryMib: true,
-})
-
+export const imageFileName = (id: string) => `${id}.qcow2`
 export const kernelName = (id: string) => `${id}.vmlinuz`
 export const initrdName = (id: string) => `${id}.initrd`
+/** Every name that an image may have in `images/`; the first is its disk. */
+export const namesOfImage = (id: string): [string, ...string[]] => [imageFileName(id), kernelName(id), initrdName(id)]
 
 /** The record of a finished image. */
 export function recordOf(
@@ -42,7 +39,7 @@ export function recordOf(
   return {
     ...about,
     id,
-    file: `${id}.qcow2`,
+    file: imageFileName(id),
     virtualSizeBytes: wholeSectors(checked.virtualSizeBytes),
     fingerprint: fingerprintOf(converted),
     bootFiles: Object.fromEntries(Object.entries(boot).map(([name, { sha256 }]) => [name, sha256])),
@@ -59,7 +56,7 @@ export function recordOf(
 
 /** The id, when all that people may say is within its bounds. Throws `bad_request`. */
 export function parseAbout(about: ImageAbout): ImageId {
-  const parsed = aboutSchema.safeParse(about)
+  const parsed = imageAboutSchema.extend({ id: imageIdSchema }).safeParse(about)
   if (parsed.success) return parsed.data.id
   const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
   throw new SandlabError('bad_request', `The image can't be described like this: ${faults.join('; ')}.`)

@@ -1,15 +1,14 @@
 import type { Stats } from 'node:fs'
-import { chmod, lstat, open, rename, stat, type FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { ImageId } from '../domain/ids.js'
+import { chmod, link, lstat, open, rename, stat, type FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { SandlabError } from '../domain/error.js'
 import { MIB } from '../domain/units.js'
 import { requireSpace } from '../storage/space.js'
 import { CommandError, runCommand } from '../system/command.js'
+import { errnoOf, fsyncDirectory } from '../system/durable-file.js'
 import type { OperationHandle } from '../transactions/operations.js'
 import { checkDisk, type CheckedDisk } from './header-check.js'
 import type { ImageLimits } from './image-limits.js'
-import { writeIntent } from './intent.js'
 import { refused } from './refusal.js'
 import { openSuspect } from './suspect-file.js'
 
@@ -17,7 +16,10 @@ export interface Intake {
   source: { path: string; consume: boolean }
   /** Our staging folder; the file becomes SOURCE_NAME in it. */
   folder: string
-  imageId: ImageId
+  /** Completes "Could not …". */
+  what: string
+  /** Room that is reserved for all of it already. */
+  reservedBytes: number
   limits: ImageLimits
   op: OperationHandle
 }
@@ -28,13 +30,13 @@ const COPY_TIMEOUT_MS = 12 * 3600 * 1000
 const CONVERSION_RESERVE_BYTES = 32 * MIB
 
 /**
- * Takes a file out of the reach of whoever gave it: checks it, then renames it into our folder (`undo` puts it back), or
- * copies it through the descriptor that was checked, and checks again what the converter will read: readable by the
+ * Takes a file out of the reach of whoever gave it: checks it, then renames it into our folder (`giveBack` undoes that),
+ * or copies it through the descriptor that was checked, and checks again what the converter will read: readable by the
  * worker, writable by nobody.
  *
  * Throws `image_refused`, `not_found`, `no_space`, `cancelled`.
  */
-export async function takeIn(intake: Intake, undo: (step: () => Promise<void>) => void): Promise<CheckedDisk> {
+export async function takeIn(intake: Intake): Promise<CheckedDisk> {
   const { source, folder, limits, op } = intake
   const { file, stats } = await openSuspect(source.path)
   try {
@@ -42,7 +44,7 @@ export async function takeIn(intake: Intake, undo: (step: () => Promise<void>) =
     const checked = await checkDisk(file, limits)
     const moved = source.consume && (await isOnDeviceOf(folder, stats))
     await requireRoom(intake, stats, moved)
-    if (moved) await move(intake, { file, stats }, undo)
+    if (moved) await move(intake, { file, stats })
     else await copy(intake, file, checked)
     const again = await recheck(folder, limits)
     if (again.format !== checked.format || again.fileBytes !== checked.fileBytes) {
@@ -54,13 +56,16 @@ export async function takeIn(intake: Intake, undo: (step: () => Promise<void>) =
   }
 }
 
-async function requireRoom(intake: Intake, stats: Stats, moved: boolean): Promise<void> {
+/** Bytes that an import writes: a copy of the file where it can't be moved, and what it becomes. */
+export function roomFor(stats: Pick<Stats, 'size' | 'blocks'>, moved: boolean): number {
   const heldBytes = Math.min(stats.size, stats.blocks * 512)
-  await requireSpace({
-    path: intake.folder,
-    bytes: (moved ? heldBytes : 2 * heldBytes) + CONVERSION_RESERVE_BYTES,
-    what: `import ${intake.imageId}`,
-  })
+  return (moved ? heldBytes : 2 * heldBytes) + CONVERSION_RESERVE_BYTES
+}
+
+/** For what turned out to be larger than the room that was reserved. */
+async function requireRoom({ folder, what, reservedBytes }: Intake, stats: Stats, moved: boolean): Promise<void> {
+  const bytes = roomFor(stats, moved) - reservedBytes
+  if (bytes > 0) await requireSpace({ path: folder, bytes, what })
 }
 
 async function isOnDeviceOf(folder: string, stats: Stats): Promise<boolean> {
@@ -68,19 +73,9 @@ async function isOnDeviceOf(folder: string, stats: Stats): Promise<boolean> {
 }
 
 /** From here on the file has only our name; what it was called may be taken by another file, which is left alone. */
-async function move(
-  intake: Intake,
-  given: { file: FileHandle; stats: Stats },
-  undo: (step: () => Promise<void>) => void,
-): Promise<void> {
+async function move(intake: Intake, given: { file: FileHandle; stats: Stats }): Promise<void> {
   const target = join(intake.folder, SOURCE_NAME)
-  await writeIntent(intake.folder, {
-    imageId: intake.imageId,
-    source: { name: SOURCE_NAME, path: intake.source.path },
-    published: [],
-  })
   await rename(intake.source.path, target)
-  undo(() => putBack(target, intake.source.path, given.stats))
   const { ino, dev } = await lstat(target)
   if (ino !== given.stats.ino || dev !== given.stats.dev) {
     throw refused('Another file was put in the place of the one that was looked at.', 'Give the file again.')
@@ -88,14 +83,26 @@ async function move(
   await given.file.chmod(0o444)
 }
 
-async function putBack(target: string, path: string, stats: Stats): Promise<void> {
-  const file = await open(target, 'r')
+/**
+ * Gives a file that was moved into our folder its old name and mode again; our name stays, its folder goes next. Not when
+ * there is a file of that name: then ours is a copy of it, or somebody has given another.
+ */
+export async function giveBack(folder: string, path: string, mode: number): Promise<void> {
+  const moved = join(folder, SOURCE_NAME)
   try {
-    await file.chmod(stats.mode & 0o777)
+    await link(moved, path)
+  } catch (error) {
+    // EXDEV: it was copied. ENOENT: it was never taken in, or its folder is gone.
+    if (['EEXIST', 'EXDEV', 'ENOENT'].includes(errnoOf(error) ?? '')) return
+    throw error
+  }
+  const file = await open(moved, 'r')
+  try {
+    await file.chmod(mode)
   } finally {
     await file.close()
   }
-  await rename(target, path)
+  await fsyncDirectory(dirname(path))
 }
 
 /**

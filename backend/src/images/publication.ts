@@ -1,9 +1,11 @@
 import { constants, type Stats } from 'node:fs'
-import { chmod, chown, lstat, mkdir, open, rename, unlink } from 'node:fs/promises'
+import { chmod, chown, link, lstat, mkdir, open, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SandlabError } from '../domain/error.js'
 import type { Fingerprint } from '../domain/image.js'
-import { errnoOf, publishFile } from '../system/durable-file.js'
+import { imageFile, type Layout } from '../domain/layout.js'
+import { removeImageSidecar } from '../storage/image-sidecars.js'
+import { errnoOf, fsyncDirectory } from '../system/durable-file.js'
 import type { Identity } from '../system/identity.js'
 import { wholeSectors } from '../system/qcow2-overlay.js'
 import { copySparsely, sha256Of, type Pace } from './file-blocks.js'
@@ -32,16 +34,17 @@ export async function openOutbox(folder: string, identity: Identity | undefined)
 
 /**
  * Takes the converter's output away from the worker and looks at it as at a stranger's: it must be a qcow2 of the same
- * virtual size with no tie to any other file. Then hashes it and makes it read-only.
+ * virtual size with no tie to any other file. Then it is `name` in the folder, hashed and read-only.
  */
 export async function finishImage(
   folder: string,
   output: string,
+  name: string,
   expected: CheckedDisk,
   limits: ImageLimits,
   pace: Pace,
 ): Promise<Finished> {
-  const path = join(folder, 'image.qcow2')
+  const path = join(folder, name)
   await rename(join(folder, output), path)
   const { file } = await openSuspect(path)
   try {
@@ -91,18 +94,43 @@ export async function finishBootFile(
   }
 }
 
-/** Gives a finished file its name in `images/`; never replaces another. Throws `image_exists`. */
-export async function publish(
-  finished: Finished,
-  target: string,
-  imageId: string,
-  undo: (step: () => Promise<void>) => void,
-): Promise<void> {
-  undo(() => unpublish(finished, target))
+/**
+ * Gives finished files of our folder the same names in `images/`; never replaces another. They keep their names in the
+ * folder as well, until it goes: by them an undo tells its own files from others. Throws `image_exists`.
+ */
+export async function publish(layout: Layout, folder: string, names: string[], imageId: string): Promise<void> {
+  for (const name of names) {
+    await link(join(folder, name), imageFile(layout, name)).catch((error: unknown) => {
+      throw errnoOf(error) === 'EEXIST' ? imageExists(imageId, error) : error
+    })
+  }
+  await fsyncDirectory(layout.images)
+}
+
+/**
+ * Takes back what `publish` did, and the sidecar; the files of another import of the same name stay. The first name goes
+ * last, since it tells whether the sidecar is ours.
+ */
+export async function unpublish(layout: Layout, folder: string, names: string[], imageId: string): Promise<void> {
+  const [disk, ...others] = names
+  if (disk === undefined || !(await isOurs(layout, folder, disk))) return
+  await removeImageSidecar(layout, imageId)
+  for (const name of [...others, disk]) {
+    if (await isOurs(layout, folder, name)) await unlink(imageFile(layout, name))
+  }
+  await fsyncDirectory(layout.images)
+}
+
+async function isOurs(layout: Layout, folder: string, name: string): Promise<boolean> {
+  const [made, published] = await Promise.all([lookAt(join(folder, name)), lookAt(imageFile(layout, name))])
+  return made !== undefined && published !== undefined && made.ino === published.ino && made.dev === published.dev
+}
+
+async function lookAt(path: string): Promise<Stats | undefined> {
   try {
-    await publishFile(finished.path, target)
+    return await lstat(path)
   } catch (error) {
-    if (errnoOf(error) === 'EEXIST') throw imageExists(imageId, error)
+    if (errnoOf(error) === 'ENOENT') return undefined
     throw error
   }
 }
@@ -120,10 +148,4 @@ export function fingerprintOf(finished: Finished): Fingerprint {
     sizeBytes: finished.stats.size,
     mtimeMs: Math.floor(finished.stats.mtimeMs),
   }
-}
-
-/** Removes only what this import made: another import's file of the same name stays. */
-async function unpublish(finished: Finished, target: string): Promise<void> {
-  const now = await lstat(target).catch(() => undefined) // was never published
-  if (now && now.ino === finished.stats.ino && now.dev === finished.stats.dev) await unlink(target)
 }

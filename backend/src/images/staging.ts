@@ -1,23 +1,34 @@
-import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { imageStagingDir, quarantineDir, type Layout } from '../domain/layout.js'
-import type { Store } from '../state/store.js'
 import { errnoOf } from '../system/durable-file.js'
-import { settleIntent } from './intent.js'
 
 /** Left-overs of downloads and uploads are kept this long, to be resumed. */
 export const QUARANTINE_MS = 48 * 3600 * 1000
 
-/**
- * A new folder below `images/.staging`, named after its operation. Ours, and searchable by the worker, which is started
- * in it; the caller removes it.
- */
-export async function newStagingFolder(layout: Layout, operationId: string): Promise<string> {
-  const folder = join(imageStagingDir(layout), `${operationId}-${randomBytes(4).toString('hex')}`)
+/** The folder of one operation below `images/.staging`; its name is in the operation's intent. */
+export const stagingFolder = (layout: Layout, name: string) => join(imageStagingDir(layout), name)
+
+/** Makes it: ours, and searchable by the worker, which is started in it. */
+export async function makeStagingFolder(layout: Layout, name: string): Promise<void> {
+  await makeSearchable(stagingFolder(layout, name))
+}
+
+/** A folder in it for what comes before the import, so that no name is met twice. */
+export async function makeWorkFolder(layout: Layout, name: string): Promise<string> {
+  const folder = join(stagingFolder(layout, name), 'work')
+  await makeSearchable(folder)
+  return folder
+}
+
+async function makeSearchable(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true })
   await chmod(folder, 0o711) // whatever our umask is
-  return folder
+}
+
+/** Absent is success. */
+export async function removeStagingFolder(layout: Layout, name: string): Promise<void> {
+  await rm(stagingFolder(layout, name), { recursive: true, force: true })
 }
 
 /** `images/.quarantine`, for us alone. */
@@ -28,22 +39,27 @@ export async function ensureQuarantine(layout: Layout): Promise<string> {
 }
 
 /**
- * For the start of the backend, before any operation runs: settles imports and deletions that were killed, and removes what they left in
- * staging and downloads that nobody resumed for two days.
+ * For the start of the backend, after the journal has ended what was killed: removes what nothing names any more, and
+ * downloads that nobody resumed for two days. `keepStaging`: an operation could not be ended, and may need its folder.
  */
-export async function sweepImageFolders(layout: Layout, store: Store, now = Date.now()): Promise<void> {
-  for (const name of await namesIn(imageStagingDir(layout))) {
-    const folder = join(imageStagingDir(layout), name)
-    await settleIntent(folder, layout, store)
-    await rm(folder, { recursive: true, force: true })
-  }
+export async function sweepImageFolders(
+  layout: Layout,
+  options: { keepStaging?: boolean; now?: number } = {},
+): Promise<void> {
+  if (options.keepStaging !== true) await rm(imageStagingDir(layout), { recursive: true, force: true })
   for (const name of await namesIn(quarantineDir(layout))) {
     const path = join(quarantineDir(layout), name)
-    if (name === 'uploads') continue // swept by the uploads themselves
+    if (SWEPT_BY_OTHERS.has(name)) continue
     const { mtimeMs } = await stat(path)
-    if (now - mtimeMs > QUARANTINE_MS) await rm(path, { recursive: true, force: true })
+    if ((options.now ?? Date.now()) - mtimeMs > QUARANTINE_MS) await rm(path, { recursive: true, force: true })
   }
 }
+
+/** Below the quarantine. */
+export const UPLOADS_FOLDER = 'uploads'
+export const TRANSFERS_FOLDER = 'transfers'
+/** Each sweeps its own. */
+const SWEPT_BY_OTHERS = new Set([UPLOADS_FOLDER, TRANSFERS_FOLDER])
 
 async function namesIn(folder: string): Promise<string[]> {
   try {

@@ -10,7 +10,7 @@ import { formatBytes } from '../domain/units.js'
 import { requireSpace } from '../storage/space.js'
 import { errnoOf } from '../system/durable-file.js'
 import type { Logger } from '../system/log.js'
-import { QUARANTINE_MS } from './staging.js'
+import { QUARANTINE_MS, UPLOADS_FOLDER } from './staging.js'
 import { UploadStore } from './upload-store.js'
 
 export interface UploadsOptions {
@@ -50,7 +50,7 @@ const METHODS = ['POST', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS']
  * kept; ids are ours and random.
  */
 export function createUploads(options: UploadsOptions): Uploads {
-  const folder = join(quarantineDir(options.layout), 'uploads')
+  const folder = join(quarantineDir(options.layout), UPLOADS_FOLDER)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const store = new UploadStore({ directory: folder })
   const owners = new Map<unknown, string>()

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { isSandlabError, type SandlabError } from '../../src/domain/error.js'
 import type { Image } from '../../src/domain/image.js'
-import { buildImage, RECIPES } from '../../src/images/build.js'
+import { RECIPES } from '../../src/images/build.js'
 import { runCommand } from '../../src/system/command.js'
-import { openImageRoom, testOperation, type ImageRoom } from '../support/image-room.js'
+import { buildImage, openImageRoom, testOperation, type ImageRoom } from '../support/image-room.js'
 import { until } from '../support/until.js'
 
 const MINUTES = 60_000

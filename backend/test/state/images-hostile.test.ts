@@ -6,10 +6,9 @@ import { isSandlabError, type SandlabError } from '../../src/domain/error.js'
 import { convertToBase } from '../../src/images/conversion.js'
 import { checkDisk } from '../../src/images/header-check.js'
 import { DEFAULT_LIMITS } from '../../src/images/image-limits.js'
-import { importImage } from '../../src/images/import-room.js'
 import { workerIdentity } from '../../src/system/identity.js'
 import { craftQcow2, CLUSTER, HOSTILE_IMAGES } from '../support/hostile-images.js'
-import { about, openImageRoom, testOperation, type ImageRoom } from '../support/image-room.js'
+import { about, openImageRoom, type ImageRoom } from '../support/image-room.js'
 
 jest.setTimeout(120_000)
 let room: ImageRoom
@@ -233,7 +232,7 @@ describe('the conversion, if the check before it were wrong', () => {
 
 async function refusalOf(file: string, consume = false): Promise<SandlabError> {
   try {
-    await importImage({ ...room, source: { path: file, consume }, about: about('suspect'), op: testOperation() })
+    await room.take({ source: { path: file, consume }, about: about('suspect') })
   } catch (error) {
     if (isSandlabError(error)) return error
     throw error

@@ -1,15 +1,31 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { mkdir, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { isSandlabError } from '../../src/domain/error.js'
+import { imageIdSchema } from '../../src/domain/ids.js'
 import { imageSchema } from '../../src/domain/image.js'
+import { journalDir } from '../../src/domain/layout.js'
 import { createBus } from '../../src/events/bus.js'
-import { deleteImage, importImage, type ImportRequest } from '../../src/images/import-room.js'
+import { importProcedure, planImport, type ImportRequest } from '../../src/images/import-room.js'
+import { imageProcedures } from '../../src/images/procedures.js'
+import { imageDeleteProcedure, planImageDelete } from '../../src/images/removal.js'
 import { sweepImageFolders } from '../../src/images/staging.js'
 import { openStore } from '../../src/state/store.js'
 import { runCommand } from '../../src/system/command.js'
-import { about, nodeOver, openImageRoom, testOperation, type ImageRoom } from '../support/image-room.js'
+import { createOperations } from '../../src/transactions/operations.js'
+import { createTransactions, type RecoveryReport } from '../../src/transactions/transactions.js'
+import {
+  about,
+  deleteImage,
+  importImage,
+  IMPORTER,
+  nodeOver,
+  openImageRoom,
+  testOperation,
+  type ImageRoom,
+  type ImageWork,
+} from '../support/image-room.js'
 
 jest.setTimeout(120_000)
 const MIB = 1024 * 1024
@@ -24,7 +40,7 @@ beforeEach(async () => {
 afterEach(() => room.close())
 
 const run = (binary: string, ...args: string[]) => runCommand(binary, args, { timeoutMs: 20_000 })
-const request = (path: string, changes: Partial<ImportRequest> = {}): ImportRequest => ({
+const request = (path: string, changes: Partial<ImageWork & ImportRequest> = {}): ImageWork & ImportRequest => ({
   layout: room.layout,
   store: room.store,
   log: room.log,
@@ -231,42 +247,127 @@ describe('an import that fails', () => {
 })
 
 describe('after a kill -9', () => {
-  it('the next start takes back what an unfinished import had published, and returns its source', async () => {
-    const folder = join(room.layout.images, '.staging', 'dead')
-    await mkdir(folder, { recursive: true })
-    const published = join(room.layout.images, 'half.qcow2')
-    await writeFile(published, 'half')
-    await writeFile(join(room.layout.images, 'half.image.json'), '{}')
-    await writeFile(join(folder, 'source'), 'the download')
-    const { ino, dev } = await stat(published)
-    const back = join(given, 'upload')
-    await writeFile(
-      join(folder, 'intent.json'),
-      JSON.stringify({
-        imageId: 'half',
-        source: { name: 'source', path: back },
-        published: [{ path: published, ino, dev }],
-      }),
-    )
-    await sweepImageFolders(room.layout, room.store)
-    expect(await room.files()).toEqual([])
-    expect(await readFile(back, 'utf8')).toBe('the download')
+  /** Imports until a step, then dies as a process does; the next one recovers from what is on the disk. */
+  async function killedAt(title: string): Promise<RecoveryReport> {
+    const operations = createOperations({ store: room.store, bus: room.bus, log: room.log })
+    const dying = await createTransactions({ ...room, operations })
+    const procedure = importProcedure({ ...room, transactions: dying })
+    const steps = procedure.steps.map((step) => ({
+      ...step,
+      async do(...given: Parameters<typeof step.do>) {
+        await step.do(...given)
+        if (step.title === title) throw new Killed()
+      },
+      undo: () => Promise.reject(new Killed()), // nobody is left to undo
+    }))
+    const path = await rawDisk()
+    const { mode } = await stat(path)
+    const intent = {
+      imageId: imageIdSchema.parse('half'),
+      folder: randomUUID(),
+      consumes: { path, mode: mode & 0o777 },
+      spaceBytes: MIB,
+      path,
+      about: about('half'),
+    }
+    const killed = { ...procedure, steps }
+    await expect(
+      dying.run(killed, intent, { title: 'Import half', actor: IMPORTER, target: null, cancellable: true }).result,
+    ).rejects.toMatchObject({ code: 'internal' })
+    return recover()
+  }
+
+  async function recover(): Promise<RecoveryReport> {
+    const operations = createOperations({ store: room.store, bus: room.bus, log: room.log })
+    const transactions = await createTransactions({ ...room, operations })
+    return transactions.recover(imageProcedures({ ...room, transactions }))
+  }
+
+  it.each(['Making a folder for it', 'Looking at the file', 'Converting to a clean copy', 'Publishing'])(
+    'after "%s" the next start takes all of it back, and returns the source',
+    async (title) => {
+      const report = await killedAt(title)
+      expect(report).toMatchObject({ undone: ['Import half'], failed: [] })
+      expect(await room.files()).toEqual([])
+      const back = await stat(join(given, 'disk.raw'))
+      expect({ size: back.size, mode: back.mode & 0o777, nlink: back.nlink }).toEqual({
+        size: 8 * MIB,
+        mode: 0o644,
+        nlink: 1,
+      })
+      expect(await readdir(journalDir(room.layout))).toEqual([])
+    },
+  )
+
+  it('takes back only its own files: an image that has the name since stays whole', async () => {
+    const image = await importImage(request(await rawDisk(), { about: about('half') }))
+    const procedure = importProcedure(room)
+    const intent = {
+      imageId: image.id,
+      folder: randomUUID(),
+      consumes: null,
+      spaceBytes: 0,
+      path: given,
+      about: about('half'),
+    }
+    for (const step of procedure.steps.toReversed()) await step.undo?.(intent)
+    expect(await room.files()).toEqual(['half.image.json', 'half.qcow2'])
   })
 
-  it('the next start leaves a committed image alone, and other files of the same name', async () => {
+  it('does not put a returned source over a file that has taken its name', async () => {
+    const folder = randomUUID()
+    const staging = join(room.layout.images, '.staging', folder)
+    await mkdir(staging, { recursive: true })
+    await writeFile(join(staging, 'source'), 'ours')
+    const path = join(given, 'upload')
+    await writeFile(path, 'theirs')
+    const intent = {
+      imageId: imageIdSchema.parse('half'),
+      folder,
+      consumes: { path, mode: 0o600 },
+      spaceBytes: 0,
+      path,
+      about: about('half'),
+    }
+    for (const step of importProcedure(room).steps.toReversed()) await step.undo?.(intent)
+    expect(await readFile(path, 'utf8')).toBe('theirs')
+    expect(await room.files()).toEqual([])
+  })
+
+  it('the next start finishes a deletion whose record is gone already', async () => {
     const image = await importImage(request(await rawDisk()))
-    const folder = join(room.layout.images, '.staging', 'dead')
-    await mkdir(folder, { recursive: true })
-    const stray = join(room.layout.images, 'stray.qcow2')
-    await writeFile(stray, 'another import made this')
     const { ino, dev } = await stat(join(room.layout.images, image.file))
-    const intent = (imageId: string, path: string, inode: number) =>
-      JSON.stringify({ imageId, source: null, published: [{ path, ino: inode, dev }] })
-    await writeFile(join(folder, 'intent.json'), intent('good', join(room.layout.images, image.file), ino))
-    await mkdir(join(room.layout.images, '.staging', 'dead2'))
-    await writeFile(join(room.layout.images, '.staging', 'dead2', 'intent.json'), intent('stray', stray, ino))
-    await sweepImageFolders(room.layout, room.store)
-    expect(await room.files()).toEqual(['good.image.json', 'good.qcow2', 'stray.qcow2'])
+    const procedure = imageDeleteProcedure(room)
+    const dying = { ...procedure, after: [{ title: 'Dying', do: () => Promise.reject(new Killed()) }] }
+    const intent = { imageId: image.id, files: [{ name: image.file, ino, dev, bytes: 1 }] }
+    await expect(
+      room.transactions.run(dying, intent, {
+        title: 'Delete good',
+        actor: IMPORTER,
+        target: null,
+        cancellable: false,
+      }).result,
+    ).rejects.toThrow('killed')
+    expect(await room.files()).toEqual(['good.image.json', 'good.qcow2'])
+    expect(await recover()).toMatchObject({ finished: ['Delete good'], failed: [] })
+    expect(await room.files()).toEqual([])
+  })
+
+  it('the next start finishes no deletion on the files of a later image', async () => {
+    const image = await importImage(request(await rawDisk()))
+    const intent = { imageId: image.id, files: [{ name: image.file, ino: 1, dev: 1, bytes: 1 }] }
+    for (const step of imageDeleteProcedure(room).after ?? []) await step.do(intent, { ...testOperation(), item() {} })
+    expect(await room.files()).toEqual(['good.image.json', 'good.qcow2'])
+  })
+
+  it('what no operation names any more is swept, unless one could not be ended', async () => {
+    const stray = join(room.layout.images, '.staging', 'stray')
+    await mkdir(stray, { recursive: true })
+    await writeFile(join(stray, 'file'), '')
+    await sweepImageFolders(room.layout, { keepStaging: true })
+    expect(await room.files()).toEqual(['.staging/stray/file'])
+    await sweepImageFolders(room.layout)
+    expect(await room.files()).toEqual([])
   })
 
   it('downloads are kept for two days', async () => {
@@ -275,8 +376,42 @@ describe('after a kill -9', () => {
     for (const name of ['old.part', 'new.part']) await writeFile(join(quarantine, name), 'bytes')
     const threeDaysAgo = Date.now() / 1000 - 3 * 24 * 3600
     await utimes(join(quarantine, 'old.part'), threeDaysAgo, threeDaysAgo)
-    await sweepImageFolders(room.layout, room.store)
+    await sweepImageFolders(room.layout)
     expect(await room.files()).toEqual(['.quarantine/new.part'])
+  })
+})
+
+class Killed extends Error {
+  constructor() {
+    super('killed')
+  }
+}
+
+describe('what is planned', () => {
+  it('is the room that it takes, and what would be refused', async () => {
+    const path = await rawDisk()
+    const plan = await planImport(room, { source: { path, consume: false }, about: about('good') })
+    expect(plan).toMatchObject({
+      kind: 'image.import',
+      creates: [{ type: 'image', name: 'good' }],
+      space: [{ path: room.layout.images, freeUpBytes: 0 }],
+      refusal: null,
+    })
+    expect(plan.space[0]?.requiredBytes).toBeGreaterThan(6 * MIB)
+    await importImage(request(path))
+    const again = await planImport(room, { source: { path, consume: false }, about: about('good') })
+    expect(again.refusal?.code).toBe('image_exists')
+    expect(await room.files()).toEqual(['good.image.json', 'good.qcow2'])
+  })
+
+  it('of a deletion is what goes, how much it frees, and who keeps it', async () => {
+    const image = await importImage(request(await rawDisk()))
+    const plan = await planImageDelete(room, 'good')
+    expect(plan).toMatchObject({ replaces: [{ id: 'good', fate: 'is removed for good' }], refusal: null })
+    expect(plan.replaces[0]?.bytes).toBeGreaterThan(image.fingerprint.sizeBytes / 2) // it has holes
+    await room.store.change((draft) => void draft.nodes.push(nodeOver('good', 'web')))
+    expect((await planImageDelete(room, 'good')).refusal?.code).toBe('image_in_use')
+    await expect(planImageDelete(room, 'other')).rejects.toMatchObject({ code: 'not_found' })
   })
 })
 

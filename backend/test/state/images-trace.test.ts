@@ -20,7 +20,6 @@ let outcomes: Record<string, string>
 
 /** Imports each file given to it in a data folder of its own; a process apart, so that strace sees all it does. */
 const RUNNER = `
-import { randomUUID } from 'node:crypto'
 import { accessSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 const [data, list, results, root] = process.argv.slice(2)
 const from = (module) => import(root + '/' + module)
@@ -28,10 +27,16 @@ const { layoutOf } = await from('domain/layout.js')
 const { createLog } = await from('system/log.js')
 const { openStore } = await from('state/store.js')
 const { importImage } = await from('images/import-room.js')
+const { createBus } = await from('events/bus.js')
+const { createOperations } = await from('transactions/operations.js')
+const { createTransactions } = await from('transactions/transactions.js')
 const layout = layoutOf(data)
 for (const path of [layout.images, layout.overlays, layout.state, layout.run]) mkdirSync(path, { recursive: true })
 const log = createLog('silent')
 const { store } = await openStore({ layout, log })
+const bus = createBus()
+const transactions = await createTransactions({ layout, store, log, operations: createOperations({ store, bus, log }) })
+const images = { layout, store, transactions, bus, log, now: () => new Date() }
 const outcomes = {}
 try { readFileSync('/sandlabx-trace-begins') } catch {}
 let number = 0
@@ -39,9 +44,9 @@ for (const [title, path] of JSON.parse(readFileSync(list, 'utf8'))) {
   number += 1
   const about = { id: 'image-' + number, title, description: '', origin: 'imported', version: '1', firmware: 'bios',
     cloudInit: false, loginNotes: '', minimumMemoryMib: 64 }
-  const op = { id: randomUUID(), signal: new AbortController().signal, step() {}, bytes() {}, log() {} }
   try {
-    await importImage({ layout, store, log, source: { path, consume: false }, about, op })
+    const started = await importImage(images, { source: { path, consume: false }, about }, { id: null, login: 'trace' })
+    await started.result
     outcomes[title] = 'imported'
   } catch (error) {
     outcomes[title] = error.code ?? String(error)

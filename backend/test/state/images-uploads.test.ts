@@ -6,11 +6,10 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import express from 'express'
 import { ERROR_CODES, isSandlabError } from '../../src/domain/error.js'
-import { importImage } from '../../src/images/import-room.js'
 import { UploadStore } from '../../src/images/upload-store.js'
 import { createUploads, UPLOADS_PATH, type Uploads, type UploadsOptions } from '../../src/images/uploads.js'
 import { craftQcow2 } from '../support/hostile-images.js'
-import { about, openImageRoom, testOperation, type ImageRoom } from '../support/image-room.js'
+import { about, importImage, openImageRoom, testOperation, type ImageRoom } from '../support/image-room.js'
 
 const MIB = 1024 * 1024
 const FILE = craftQcow2()

@@ -7,11 +7,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { imageSchema, type Image } from '../../src/domain/image.js'
 import { imageFile, layoutOf, type Layout } from '../../src/domain/layout.js'
-import { buildImage } from '../../src/images/build.js'
 import { openStore, type Store } from '../../src/state/store.js'
 import { createLog } from '../../src/system/log.js'
 import type { OperationHandle } from '../../src/transactions/operations.js'
-import { testOperation } from './image-room.js'
+import { buildImage, testOperation } from './image-room.js'
 
 export type StarterId = 'tiny' | 'debian-12' | 'debian-12-systemd'
 

@@ -3,16 +3,17 @@ import { realpath } from 'node:fs/promises'
 import { z } from 'zod'
 import { SandlabError } from '../../domain/error.js'
 import { imageIdSchema } from '../../domain/ids.js'
-import { catalogEntrySchema, FIRMWARES, imageViewSchema, recipeSchema, type Image } from '../../domain/image.js'
-import { operationSchema, type OperationKind } from '../../domain/operation.js'
+import { catalogEntrySchema, FIRMWARES, imageViewSchema, recipeSchema } from '../../domain/image.js'
+import { operationSchema } from '../../domain/operation.js'
 import type { Subject } from '../../domain/user.js'
-import { buildImage, RECIPES } from '../../images/build.js'
+import { buildImage, planBuild, RECIPES } from '../../images/build.js'
 import { readCatalog } from '../../images/catalog.js'
-import { deleteImage, importImage } from '../../images/import-room.js'
-import { pullImage } from '../../images/pull.js'
-import type { OperationHandle } from '../../transactions/operations.js'
-import { route } from '../route.js'
-import { labOf, type Lab, type Services } from '../services.js'
+import type { ImageActor, ImagesContext, StartedImage } from '../../images/context.js'
+import { importImage, planImport, type ImportRequest } from '../../images/import-room.js'
+import { planPull, pullImage } from '../../images/pull.js'
+import { deleteImage, planImageDelete } from '../../images/removal.js'
+import { route, type RouteContext } from '../route.js'
+import { labOf, type Services } from '../services.js'
 
 const started = { status: 202, schema: z.object({ operation: operationSchema }) } as const
 const aboutFields = {
@@ -64,14 +65,11 @@ export const imageRoutes = [
     answer: started,
     errors: ['not_found', 'image_exists'],
     audit: 'image.build',
+    plan: ({ services, body }) => planBuild(imagesOf(services), body.recipe),
     async handle(context) {
-      const { services, subject, body } = context
+      const { services, body } = context
       context.about({ type: 'image', id: body.recipe })
-      const recipe = RECIPES.find((one) => one.id === body.recipe)
-      if (!recipe) throw new SandlabError('not_found', `There is no recipe ${body.recipe}.`)
-      return startImageWork(services, subject, 'image.build', `Build ${recipe.title}`, body.recipe, (lab, op) =>
-        buildImage({ layout: services.config.layout, store: lab.store, log: services.log, recipeId: recipe.id, op }),
-      )
+      return begun(await buildImage(imagesOf(services), body.recipe, actorOf(context)))
     },
   }),
   route({
@@ -84,14 +82,11 @@ export const imageRoutes = [
     answer: started,
     errors: ['not_found', 'image_exists'],
     audit: 'image.pull',
+    plan: ({ services, body }) => planPull(imagesOf(services), body.id),
     async handle(context) {
-      const { services, subject, body } = context
+      const { services, body } = context
       context.about({ type: 'image', id: body.id })
-      const entry = (await readCatalog(services.config.layout)).find((one) => one.id === body.id)
-      if (!entry) throw new SandlabError('not_found', `The catalogue has no image ${body.id}.`)
-      return startImageWork(services, subject, 'image.pull', `Download ${entry.title}`, body.id, (lab, op) =>
-        pullImage({ layout: services.config.layout, store: lab.store, log: services.log, id: body.id, op }),
-      )
+      return begun(await pullImage(imagesOf(services), body.id, actorOf(context)))
     },
   }),
   route({
@@ -104,11 +99,11 @@ export const imageRoutes = [
     answer: started,
     errors: ['not_found', 'image_exists', 'image_refused', 'not_allowed'],
     audit: 'image.import',
+    plan: async (context) => planImport(imagesOf(context.services), await fromServer(context)),
     async handle(context) {
-      const { services, subject, body } = context
+      const { services, body } = context
       context.about({ type: 'image', id: body.id, details: { path: body.path } })
-      const path = await allowedPath(services, subject, body.path)
-      return startImport(services, subject, { ...body, title: body.title ?? basename(path) }, 'imported', path)
+      return begun(await importImage(imagesOf(services), await fromServer(context), actorOf(context)))
     },
   }),
   route({
@@ -121,12 +116,15 @@ export const imageRoutes = [
     answer: started,
     errors: ['not_found', 'image_exists', 'image_refused'],
     audit: 'image.import',
+    plan: async (context) => planImport(imagesOf(context.services), await fromUpload(context)),
     async handle(context) {
-      const { services, subject, body } = context
+      const { services, body } = context
       context.about({ type: 'image', id: body.id })
-      const path = await labOf(services).uploads.pathOf(body.uploadId)
-      // Success and refusal use it up; after any other failure it can be imported again without another upload.
-      return startImport(services, subject, { ...body, title: body.title ?? body.id }, 'uploaded', path)
+      const images = imagesOf(services)
+      // A repeated request finds its upload used up.
+      const known = images.transactions.earlier(actorOf(context))
+      if (known) return { operation: known.operation }
+      return begun(await importImage(images, await fromUpload(context), actorOf(context)))
     },
   }),
   route({
@@ -139,83 +137,72 @@ export const imageRoutes = [
     answer: { status: 204 },
     errors: ['not_found', 'image_in_use'],
     audit: 'image.delete',
+    plan: ({ services, params }) => planImageDelete(imagesOf(services), params.id),
     async handle(context) {
       const { services, params } = context
       context.about({ type: 'image', id: params.id })
-      await deleteImage({ layout: services.config.layout, store: labOf(services).store, id: params.id })
-      services.bus.publish('images', params.id, null)
+      await deleteImage(imagesOf(services), params.id, actorOf(context))
     },
   }),
 ]
 
-/** An image id is claimed for the whole work, so that two builds of one image can't run beside each other. */
-function startImageWork(
-  services: Services,
-  subject: Subject,
-  kind: OperationKind,
-  title: string,
-  imageId: string,
-  work: (lab: Lab, op: OperationHandle) => Promise<Image>,
-) {
-  const lab = labOf(services)
-  if (lab.store.data.images.some((image) => image.id === imageId)) {
-    throw new SandlabError('image_exists', `An image ${imageId} exists already.`, {
-      hint: 'A base image is never replaced; choose another id, or delete it first.',
-    })
-  }
-  const same = lab.operations.list().find((op) => op.state === 'running' && op.target?.id === imageId)
-  if (same) {
-    throw new SandlabError('busy', `${same.title} is under way already.`, {
-      hint: 'Its progress is in the task drawer.',
-      details: { operationId: same.id },
-    })
-  }
-  const { operation, result } = lab.operations.start(
-    {
-      kind,
-      title,
-      actor: { id: subject.userId, login: subject.login },
-      target: { type: 'image', id: imageId },
-      cancellable: true,
-    },
-    (op) => work(lab, op),
-  )
-  void result.then(
-    (image) => services.bus.publish('images', image.id, image),
-    () => undefined, // the operation itself carries the failure
-  )
-  return { operation }
+export function imagesOf(services: Services): ImagesContext {
+  const { store, transactions } = labOf(services)
+  const { bus, log } = services
+  return { layout: services.config.layout, store, transactions, bus, log, now: () => new Date() }
 }
 
-function startImport(
-  services: Services,
-  subject: Subject,
-  about: z.infer<typeof aboutSchema> & { title: string },
-  origin: 'imported' | 'uploaded',
-  path: string,
-) {
+const actorOf = ({
+  subject,
+  asked,
+}: Pick<RouteContext<unknown, unknown, unknown>, 'subject' | 'asked'>): ImageActor => ({
+  id: subject.userId,
+  login: subject.login,
+  request: asked,
+})
+
+const begun = ({ operation }: StartedImage) => ({ operation })
+
+type About = z.infer<typeof aboutSchema>
+
+async function fromServer({
+  services,
+  subject,
+  body,
+}: Pick<
+  RouteContext<unknown, unknown, About & { path: string }>,
+  'services' | 'subject' | 'body'
+>): Promise<ImportRequest> {
+  const path = await allowedPath(services, subject, body.path)
+  return importOf({ ...body, title: body.title ?? basename(path) }, 'imported', path)
+}
+
+/** Success and refusal use it up; after any other failure it can be imported again without another upload. */
+async function fromUpload({
+  services,
+  body,
+}: Pick<RouteContext<unknown, unknown, About & { uploadId: string }>, 'services' | 'body'>): Promise<ImportRequest> {
+  const path = await labOf(services).uploads.pathOf(body.uploadId)
+  return importOf({ ...body, title: body.title ?? body.id }, 'uploaded', path)
+}
+
+function importOf(about: About & { title: string }, origin: 'imported' | 'uploaded', path: string): ImportRequest {
   const { id, title, description, firmware, cloudInit, loginNotes, minimumMemoryMib } = about
-  return startImageWork(services, subject, 'image.import', `Import ${title}`, id, (lab, op) =>
-    importImage({
-      layout: services.config.layout,
-      store: lab.store,
-      log: services.log,
-      source: { path, consume: origin === 'uploaded' },
-      about: {
-        id,
-        title,
-        description,
-        origin,
-        version: new Date().toISOString().slice(0, 10),
-        firmware,
-        cloudInit,
-        loginNotes,
-        minimumMemoryMib,
-        directBoot: null,
-      },
-      op,
-    }),
-  )
+  return {
+    source: { path, consume: origin === 'uploaded' },
+    about: {
+      id,
+      title,
+      description,
+      origin,
+      version: new Date().toISOString().slice(0, 10),
+      firmware,
+      cloudInit,
+      loginNotes,
+      minimumMemoryMib,
+      directBoot: null,
+    },
+  }
 }
 
 /**
