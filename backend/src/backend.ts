@@ -251,7 +251,6 @@ async function makeLab(
   closing.push(() => engine.close())
   const operations = createOperations({ store, bus, log })
   closing.push(() => operations.close())
-  await sweepImageFolders(config.layout, store)
   const uploads = createUploads({
     layout: config.layout,
     maxBytes: config.uploadMaxBytes,
@@ -274,6 +273,8 @@ async function makeLab(
     now: () => new Date(),
   })
   closing.push(async () => nodes.close())
+  // After the journal: an operation that was killed takes its files back first.
+  await sweepImageFolders(config.layout, { keepStaging: (transactions.recovery?.failed.length ?? 0) > 0 })
   const consoles = createConsoles({
     engine,
     log,
