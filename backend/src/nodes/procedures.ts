@@ -1,3 +1,4 @@
+import { imageProcedures } from '../images/procedures.js'
 import { anyProcedure, type AnyProcedure } from '../transactions/procedure.js'
 import type { NodesContext } from './context.js'
 import { createProcedure } from './create.js'
@@ -5,5 +6,5 @@ import { deleteProcedure } from './remove.js'
 
 /** Every operation that is whole or not at all: what recovery at boot knows, and what the fault tests walk through. */
 export function procedures(context: NodesContext): readonly AnyProcedure[] {
-  return [anyProcedure(createProcedure(context)), anyProcedure(deleteProcedure(context))]
+  return [anyProcedure(createProcedure(context)), anyProcedure(deleteProcedure(context)), ...imageProcedures(context)]
 }
