@@ -1,18 +1,18 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { nodeIdSchema } from '../src/domain/ids.js'
-import { layoutOf } from '../src/domain/layout.js'
+import { layoutOf, overlayFile } from '../src/domain/layout.js'
 import type { NodeEngine, NodeSpec } from '../src/hosts/engine.js'
 import { readLaunchRecord } from '../src/hosts/launch-record.js'
 import { createProcessEngine } from '../src/hosts/process-engine.js'
 import { makeRunDir, removeRunDir } from '../src/hosts/run-dir.js'
 import { runPathsOf, type RunPaths } from '../src/hosts/run-paths.js'
-import { workerIdentity } from '../src/system/identity.js'
+import { workerIdentity, type Identity } from '../src/system/identity.js'
 import { createLog } from '../src/system/log.js'
 import { specOver } from '../test/support/node-spec.js'
 import { makeTinyImage } from '../test/support/tiny-guest.js'
@@ -38,10 +38,12 @@ async function starts(withSeed: boolean): Promise<{ ratio: number; detail: strin
     await engine.ensureNode(spec, 'make').wait()
     await oursOnce(engine, spec) // warms the caches, and leaves the arguments to copy
     const args = (await readLaunchRecord(paths.launch))?.args ?? []
+    const { uid } = await stat(overlayFile(layout, id)) // a user of its own, when we are root
+    const user = workerIdentity() ? { uid, gid: uid } : undefined
     const ours: number[] = []
     const bare: number[] = []
     for (let round = 0; round < ROUNDS; round += 1) {
-      bare.push(await bareOnce(dataDir, paths, spec, args))
+      bare.push(await bareOnce(dataDir, paths, spec, args, user))
       ours.push(await oursOnce(engine, spec))
     }
     const [oursMs, bareMs] = [median(ours), median(bare)]
@@ -68,8 +70,13 @@ async function oursOnce(engine: NodeEngine, spec: NodeSpec): Promise<number> {
 }
 
 /** The same arguments, user and folder, and nothing else: no look at the disk, no record, no held guest (`-S`). */
-async function bareOnce(dataDir: string, paths: RunPaths, spec: NodeSpec, args: string[]): Promise<number> {
-  const identity = workerIdentity()
+async function bareOnce(
+  dataDir: string,
+  paths: RunPaths,
+  spec: NodeSpec,
+  args: string[],
+  identity: Identity | undefined,
+): Promise<number> {
   await makeRunDir(paths, spec.seed, identity)
   const began = performance.now()
   const qemu = spawn(

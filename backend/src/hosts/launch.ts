@@ -17,7 +17,7 @@ import { giveFiles } from './node-files.js'
 import { readLaunchRecord, writeLaunchRecord, type LaunchRecord } from './launch-record.js'
 import { qemuArguments, runsAs } from './machine.js'
 import { diskFault } from './node-disk.js'
-import { findProcess, offerToOutOfMemoryKiller, readProcess } from './processes.js'
+import { findProcess, offerToOutOfMemoryKiller, readProcess, type ProcessFacts } from './processes.js'
 import { createRun, type EngineContext, type Run } from './run.js'
 import { makeRunDir, removeRunDir } from './run-dir.js'
 import { newestLines, readLogTail } from './run-logs.js'
@@ -147,8 +147,7 @@ async function spawnQemu(context: EngineContext, run: Run, { user, internet }: C
 
 /** QMP answers as this node, the record names the process, the guest runs. */
 async function ready(context: EngineContext, run: Run): Promise<void> {
-  const client = await answering(context, run)
-  await recordProcess(run) // not before it answers: until then it may still be `unshare`
+  const [client] = await Promise.all([answering(context, run), recordProcess(run)])
   const lifeline = run.child?.stdio[3] as Socket | null | undefined // made as a pipe above
   if (lifeline) await openEgress(context, run, lifeline).finally(() => lifeline.destroy())
   watchConnection(context, run)
@@ -158,7 +157,7 @@ async function ready(context: EngineContext, run: Run): Promise<void> {
 
 async function recordProcess(run: Run): Promise<void> {
   const pid = run.child?.pid
-  const facts = pid === undefined ? null : await readProcess(pid)
+  const facts = pid === undefined ? null : await becomeQemu(pid)
   if (!facts) return // it has ended already, or was never there: failed() says why
   run.launch = { ...run.launch, process: { pid: facts.pid, startTime: facts.startTime, exe: facts.exe } }
   await Promise.all([
@@ -166,6 +165,15 @@ async function recordProcess(run: Run): Promise<void> {
     writeFile(run.paths.pid, `${facts.pid}\n`),
     offerToOutOfMemoryKiller(facts.pid),
   ])
+}
+
+/** What the process is once those that set it apart (network-namespace.ts) have become QEMU: a few milliseconds. */
+async function becomeQemu(pid: number): Promise<ProcessFacts | null> {
+  for (;;) {
+    const facts = await readProcess(pid)
+    if (!facts || !/\/(unshare|setpriv)$/.test(facts.exe ?? '')) return facts
+    await delay(1)
+  }
 }
 
 async function answering(context: EngineContext, run: Run) {
