@@ -265,6 +265,7 @@ async function makeLab(
     engine,
     locks: createNodeLocks(),
     transactions,
+    operations,
     secret: await readSecret(config),
     bus,
     log,

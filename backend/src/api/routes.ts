@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { openApiDocument } from './openapi.js'
 import { route, type Route } from './route.js'
+import { batchRoutes } from './routes/batch.js'
 import { consoleRoutes } from './routes/consoles.js'
 import { imageRoutes } from './routes/images.js'
 import { nodeRoutes } from './routes/nodes.js'
@@ -27,6 +28,7 @@ export function allRoutes(): Route[] {
     ...sessionRoutes,
     ...userRoutes,
     ...nodeRoutes,
+    ...batchRoutes,
     ...consoleRoutes,
     ...imageRoutes,
     ...operationRoutes,

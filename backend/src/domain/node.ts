@@ -239,6 +239,19 @@ export const batchCreateSchema = z
   .meta({ id: 'BatchCreate' })
 export type BatchCreate = z.infer<typeof batchCreateSchema>
 
+/** A password that was generated for a guest, told once to the one who made the node. */
+export const guestPasswordEntrySchema = z
+  .object({
+    name: nodeNameSchema,
+    id: nodeIdSchema,
+    /** The owner's. */
+    login: z.string(),
+    guestUser: guestUserSchema,
+    guestPassword: z.string(),
+  })
+  .meta({ id: 'GuestPassword' })
+export type GuestPassword = Record<keyof z.infer<typeof guestPasswordEntrySchema>, string>
+
 export const cloneNodeSchema = z
   .strictObject({
     /** With `count` above 1 a pattern. */

@@ -12,8 +12,10 @@ import { writeSidecar } from '../storage/sidecars.js'
 import type { Limiter } from '../system/limiter.js'
 import type { Logger } from '../system/log.js'
 import type { NodeLocks } from '../transactions/node-lock.js'
+import type { Operations } from '../transactions/operations.js'
 import type { Transactions } from '../transactions/transactions.js'
 import type { AdmissionRules } from './admission.js'
+import type { GuestPasswords } from './guest-passwords.js'
 import type { Observations } from './observe.js'
 import { viewOf } from './view.js'
 
@@ -44,6 +46,7 @@ export interface NodesDependencies {
   engine: NodeEngine
   locks: NodeLocks
   transactions: Transactions
+  operations: Operations
   /** Of this installation; for what must be derived again and never kept. */
   secret: string
   bus: Bus
@@ -56,6 +59,8 @@ export interface NodesDependencies {
 /** What every verb of this room needs. */
 export interface NodesContext extends NodesDependencies {
   observations: Observations
+  /** Generated ones that nobody has read yet. */
+  guestPasswords: GuestPasswords
   /** Bounds how many nodes start at once. */
   startLimiter: Limiter
   /** Nodes between admission and running, so that two starts can't both take the last memory. */

@@ -7,27 +7,25 @@ import type { CreateNode, NodeRecord } from '../domain/node.js'
 import type { LabState } from '../domain/state.js'
 import { formatBytes } from '../domain/units.js'
 import { macOf } from '../hosts/machine.js'
-import { hashGuestPassword } from '../system/crypt-password.js'
 import { imageOf, type Actor, type NodesContext } from './context.js'
 import { generatePassword } from './guest-password.js'
 
-/** A node that is about to be made. */
-export interface NewNode {
-  record: NodeRecord
-  /** Set when none was given and the guest takes one: shown once, never kept. */
-  guestPassword: string | null
-}
-
-/** Checks a request against what is there now and fills in what it leaves open. Changes nothing. */
-export async function newNode(context: NodesContext, request: CreateNode, actor: Actor): Promise<NewNode> {
+/**
+ * Fills in what a request leaves open. Throws `not_found` for its image, `disk_too_small`, `name_taken`. Changes nothing.
+ * `passwordHash`: of the guest's password, see hashGuestPassword.
+ */
+export function newNode(
+  context: NodesContext,
+  request: CreateNode,
+  actor: Actor,
+  passwordHash: string | null,
+): NodeRecord {
   const image = requireImage(context, request)
   const ownerId = request.ownerId ?? userIdSchema.parse(actor.id)
   refuseTaken(context.store.data, request.name, ownerId)
-  const guestPassword = generatedPassword(context, request, actor)
-  const passwordHash = request.guestPassword ?? guestPassword
   const id = nodeIdSchema.parse(randomUUID())
   const now = context.now().toISOString()
-  const record: NodeRecord = {
+  return {
     id,
     name: request.name,
     ownerId,
@@ -41,8 +39,8 @@ export async function newNode(context: NodesContext, request: CreateNode, actor:
     mac: macOf(id),
     internet: request.internet,
     guest: {
-      user: request.guestUser ?? guestUserFor(actor.login),
-      passwordHash: passwordHash === null ? null : await hashGuestPassword(passwordHash),
+      user: request.guestUser ?? guestUserFor(context.owners.get(ownerId)?.login ?? actor.login),
+      passwordHash,
       sshKeys: request.sshKeys,
     },
     desired: 'stopped',
@@ -52,7 +50,6 @@ export async function newNode(context: NodesContext, request: CreateNode, actor:
     updatedAt: now,
     events: [{ at: now, kind: 'created', text: `Created from ${image.title}.`, actorLogin: actor.login }],
   }
-  return { record, guestPassword }
 }
 
 /**
@@ -100,16 +97,25 @@ export function refuseTaken(
   except?: string,
 ): void {
   if (state.nodes.some((node) => node.name === name && node.ownerId === ownerId && node.id !== except)) {
-    throw new SandlabError('name_taken', `A node named ${name} already exists.`, {
-      hint: 'Choose another name, or delete that node first.',
-    })
+    throw nameTaken(name)
   }
 }
 
-/** Throws `quota_reached` when `more` nodes are too many for a student. */
-export function refuseOverQuota(context: NodesContext, ownerId: UserId, more: number): void {
+export function nameTaken(name: string): SandlabError {
+  return new SandlabError('name_taken', `A node named ${name} already exists.`, {
+    hint: 'Choose another name, or delete that node first.',
+  })
+}
+
+/** Throws `quota_reached` when `more` nodes than `state` has are too many for a student. */
+export function refuseOverQuota(
+  context: NodesContext,
+  ownerId: UserId,
+  more: number,
+  state: Pick<Readonly<LabState>, 'nodes'> = context.store.data,
+): void {
   if (context.owners.get(ownerId)?.role !== 'student') return
-  const owned = context.store.data.nodes.filter((node) => node.ownerId === ownerId).length
+  const owned = state.nodes.filter((node) => node.ownerId === ownerId).length
   if (owned + more <= context.rules.studentNodes) return
   throw new SandlabError('quota_reached', `A student can have ${context.rules.studentNodes} nodes, and has ${owned}.`, {
     hint: 'Delete a node first, or ask an instructor.',

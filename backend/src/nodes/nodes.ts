@@ -1,11 +1,14 @@
 import type { NodeEvent } from '../domain/event.js'
-import type { CreateNode, NodeRecord, NodeView, UpdateNode } from '../domain/node.js'
+import type { BatchCreate, CreateNode, GuestPassword, NodeRecord, NodeView, UpdateNode } from '../domain/node.js'
+import type { Operation } from '../domain/operation.js'
 import type { OperationPlan } from '../domain/plan.js'
 import type { EngineNode } from '../hosts/engine.js'
 import { createLimiter } from '../system/limiter.js'
 import { availableParallelism } from 'node:os'
+import { beginBatch, planBatch } from './batch.js'
 import { publishNode, recordOf, viewNode, type Actor, type NodesContext, type NodesDependencies } from './context.js'
 import { createNodes as makeNodes, planCreate } from './create.js'
+import { createGuestPasswords } from './guest-passwords.js'
 import { createObservations } from './observe.js'
 import { inspectAll, reconcile, recordEnd, type ReconcileReport } from './reconcile.js'
 import { procedures } from './procedures.js'
@@ -24,6 +27,11 @@ export interface Nodes {
   record(id: string): NodeRecord
   create(request: CreateNode, actor: Actor): Promise<{ node: NodeView; guestPassword: string | null }>
   planCreate(requests: readonly CreateNode[], actor: Actor): Promise<OperationPlan>
+  /** Many at once; back as soon as it has begun. */
+  createMany(batch: BatchCreate, actor: Actor): Promise<Operation>
+  planCreateMany(batch: BatchCreate, actor: Actor): Promise<OperationPlan>
+  /** Generated for the guests that this operation made; told once. */
+  takeGuestPasswords(operationId: string): GuestPassword[]
   update(id: string, request: UpdateNode, actor: Actor): Promise<NodeView>
   start(id: string, actor: Actor): Promise<NodeView>
   stop(id: string, now: boolean, actor: Actor): Promise<NodeView>
@@ -43,6 +51,7 @@ export async function createNodes(dependencies: NodesDependencies): Promise<Node
   const context: NodesContext = {
     ...dependencies,
     observations: createObservations(dependencies.layout, () => dependencies.store.data.layers),
+    guestPasswords: createGuestPasswords(),
     startLimiter: createLimiter(Math.max(2, availableParallelism())),
     admitted: new Map(),
   }
@@ -69,6 +78,9 @@ export async function createNodes(dependencies: NodesDependencies): Promise<Node
       return { node: view(recordOf(context, records[0]?.id ?? '')), guestPassword: guestPasswords[0] ?? null }
     },
     planCreate: (requests, actor) => planCreate(context, requests, actor),
+    createMany: (batch, actor) => beginBatch(context, batch, actor),
+    planCreateMany: (batch, actor) => planBatch(context, batch, actor),
+    takeGuestPasswords: (operationId) => context.guestPasswords.take(operationId),
     update: async (id, request, actor) => view(await updateNode(context, id, request, actor)),
     start: async (id, actor) => view(await startNode(context, id, actor)),
     stop: async (id, now, actor) => view(await stopNode(context, id, now, actor)),

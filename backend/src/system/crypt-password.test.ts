@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { runCommand } from './command.js'
-import { hashGuestPassword } from './crypt-password.js'
+import { hashGuestPassword, hashGuestPasswords } from './crypt-password.js'
 
 /** What crypt(3) makes of a password and the salt of `hash`. */
 async function crypt(clear: string, hash: string): Promise<string> {
@@ -25,5 +25,16 @@ describe('hashGuestPassword', () => {
 
   it('salts: the same password never gives the same hash', async () => {
     expect(await hashGuestPassword('same')).not.toBe(await hashGuestPassword('same'))
+  })
+})
+
+describe('hashGuestPasswords', () => {
+  it('hashes many in order, and leaves what is none', async () => {
+    const clears = Array.from({ length: 130 }, (_, n) => (n % 10 === 3 ? null : `secret ${n}`))
+    const hashes = await hashGuestPasswords(clears)
+    expect(hashes.map((hash) => hash === null)).toEqual(clears.map((clear) => clear === null))
+    for (const at of [0, 4, 129]) expect(await crypt(clears[at] ?? '', hashes[at] ?? '')).toBe(hashes[at])
+    expect(new Set(hashes).size).toBe(118)
+    expect(await hashGuestPasswords([null])).toEqual([null])
   })
 })

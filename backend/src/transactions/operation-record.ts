@@ -19,7 +19,7 @@ export interface OperationStart {
 }
 
 /** Long enough for a whole class to be made twice over; old ones go first. */
-const KEPT = 1000
+export const KEPT_OPERATIONS = 1000
 const FORGOTTEN_AT_ONCE = 100
 /** Of the log of a finished one. */
 const KEPT_LINES = 40
@@ -51,13 +51,30 @@ export function newOperation(about: OperationStart, at: string): Operation {
 
 /** An operation at its end, as it is kept. */
 export function ended(operation: Operation, at: string, change: Partial<Operation>): Operation {
-  return { ...operation, ...change, cancellable: false, endedAt: at, log: operation.log.slice(-KEPT_LINES) }
+  return withItemsEnded({
+    ...operation,
+    ...change,
+    cancellable: false,
+    endedAt: at,
+    log: operation.log.slice(-KEPT_LINES),
+  })
+}
+
+/** Of what was taken back, or never begun, nothing is left. */
+function withItemsEnded(operation: Operation): Operation {
+  const stateOf = ({ state }: OperationItem): OperationItem['state'] => {
+    if (state === 'failed') return state
+    if (operation.outcome === 'rolled-back') return 'undone'
+    if (state === 'succeeded' || state === 'undone') return state
+    return operation.state === 'succeeded' ? 'succeeded' : 'undone'
+  }
+  return { ...operation, items: operation.items.map((item) => ({ ...item, state: stateOf(item) })) }
 }
 
 /** Running ones are kept however old they are. Forgets many at once, so that it rarely has to look at all. */
 export function newest(operations: Operation[]): Operation[] {
-  if (operations.length <= KEPT + FORGOTTEN_AT_ONCE) return operations
-  let spare = operations.length - KEPT
+  if (operations.length <= KEPT_OPERATIONS + FORGOTTEN_AT_ONCE) return operations
+  let spare = operations.length - KEPT_OPERATIONS
   return operations.filter((operation) => {
     const drop = spare > 0 && operation.state !== 'running'
     if (drop) spare -= 1

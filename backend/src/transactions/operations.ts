@@ -164,11 +164,10 @@ export function createOperations(deps: { store: Store; bus: Bus; log: Logger; no
       await work(handleOf(operation, new AbortController().signal, true))
       end(operation.id, { state: 'succeeded', progress: 1 })
     },
-    undone: (operation) =>
-      save({
-        ...lost(operation, timestamp(), 'SandLabX ended in the middle of it. All of it was taken back.'),
-        outcome: 'rolled-back',
-      }),
+    undone(operation) {
+      const found = lost(operation, timestamp(), 'SandLabX ended in the middle of it. All of it was taken back.')
+      save(ended({ ...found, outcome: 'rolled-back' }, timestamp(), {}))
+    },
     settle() {
       for (const operation of known.values()) {
         if (operation.state !== 'running' || running.has(operation.id)) continue

@@ -78,13 +78,15 @@ function earlierOf(operations: Operations, { id, request }: Requester) {
   if (!request) return null
   const known = operations.list().find((one) => one.request?.key === request.key && one.actorId === id)
   if (!known || (known.state !== 'running' && known.outcome !== 'committed')) return null
-  if (known.request?.hash !== request.hash) {
-    throw new SandlabError('key_reused', 'This Idempotency-Key came with another request before.', {
-      hint: 'Send a new key with each new request; the same only to repeat the very same one.',
-      details: { operationId: known.id },
-    })
-  }
+  if (known.request?.hash !== request.hash) throw keyReused(known)
   return { operation: known, result: operations.ended(known.id) }
+}
+
+export function keyReused(operation: Operation): SandlabError {
+  return new SandlabError('key_reused', 'This Idempotency-Key came with another request before.', {
+    hint: 'Send a new key with each new request; the same only to repeat the very same one.',
+    details: { operationId: operation.id },
+  })
 }
 
 function launch(

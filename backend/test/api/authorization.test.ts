@@ -51,6 +51,10 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'post /api/users/{id}/reset-password': { expected: administrators() },
   'get /api/nodes': { expected: signedIn() },
   'post /api/nodes': { expected: signedIn(), body: { name: 'NAME', image: 'empty' } },
+  'post /api/nodes/batch': {
+    expected: signedIn(),
+    body: { template: { image: 'empty' }, nodes: [{ name: 'NAME' }] },
+  },
   'get /api/nodes/{id}': { expected: ownNode() },
   'patch /api/nodes/{id}': { expected: adminOnlyInternet(), body: { cpus: 1 } },
   'delete /api/nodes/{id}': { expected: ownNode() },
@@ -75,6 +79,7 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'get /api/operations': { expected: signedIn() },
   'get /api/operations/{id}': { expected: ownNode() },
   'post /api/operations/{id}/cancel': { expected: ownNode() },
+  'get /api/operations/{id}/passwords': { expected: row('who', 'yes', 'none', 'no', 'no', 'who') }, // the actor alone
   'get /api/health': { expected: everybody() },
   'get /api/health/live': { expected: everybody() },
   'get /api/health/ready': { expected: everybody() },

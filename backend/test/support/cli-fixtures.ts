@@ -43,6 +43,7 @@ export function aNode(changes: Partial<Record<keyof NodeView, unknown>> = {}): N
       changeResources: null,
       rename: null,
       console: null,
+      clone: null,
     },
     ...changes,
   })
@@ -88,6 +89,10 @@ export function anOperation(changes: Partial<Record<keyof Operation, unknown>> =
     cancellable: true,
     startedAt: AT,
     endedAt: null,
+    outcome: null,
+    resources: [],
+    items: [],
+    request: null,
     ...changes,
   })
 }

@@ -52,6 +52,10 @@ function operation(id, state) {
     cancellable: true,
     startedAt: new Date().toISOString(),
     endedAt: null,
+    outcome: null,
+    resources: [],
+    items: [],
+    request: null,
   }
 }
 

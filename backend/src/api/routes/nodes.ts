@@ -10,7 +10,7 @@ import { accessNode, ownedBy } from '../node-access.js'
 import { route, type RouteContext } from '../route.js'
 import { labOf } from '../services.js'
 import type { Action } from '../../domain/authorize.js'
-import type { NodeRecord } from '../../domain/node.js'
+import type { CreateNode, NodeRecord } from '../../domain/node.js'
 import type { Actor } from '../../nodes/context.js'
 
 export const nodeParams = z.object({ id: nodeIdSchema })
@@ -28,7 +28,7 @@ export function nodeFor(context: NodeContext, action: Action): NodeRecord {
   return record
 }
 
-const actorOf = ({ subject, asked }: Pick<NodeContext, 'subject' | 'asked'>): Actor => ({
+export const actorOf = ({ subject, asked }: Pick<NodeContext, 'subject' | 'asked'>): Actor => ({
   id: subject.userId,
   login: subject.login,
   request: asked,
@@ -212,10 +212,12 @@ export const nodeRoutes = [
   }),
 ]
 
-function refuseForeignOwner(
-  context: Pick<RouteContext<unknown, unknown, z.infer<typeof createNodeSchema>>, 'services' | 'subject' | 'body'>,
-) {
-  const { services, subject, body } = context
+/** Throws `not_allowed` for a node that this subject may not create for that owner, or not with the internet. */
+export function refuseForeignOwner({
+  services,
+  subject,
+  body,
+}: Pick<RouteContext<unknown, unknown, Pick<CreateNode, 'ownerId' | 'internet'>>, 'services' | 'subject' | 'body'>) {
   const ownerId = body.ownerId ?? subject.userId
   if (ownerId !== subject.userId) {
     const owner = services.directory.get(ownerId)
