@@ -5,6 +5,7 @@ import type { Config } from '../config.js'
 import type { HealthCheck } from '../domain/health.js'
 import { formatBytes, GIB, MIB } from '../domain/units.js'
 import { freeSpace } from '../storage/space.js'
+import { isolationFinding } from './isolation-check.js'
 import type { Services } from './services.js'
 
 type Finding = Omit<HealthCheck, 'id' | 'title'>
@@ -20,6 +21,7 @@ export async function runHealthChecks(services: Services): Promise<HealthCheck[]
     ['postgres', 'Database (PostgreSQL)', () => checkDatabase(services)],
     ['qemu', 'QEMU', () => checkQemu(services)],
     ['accelerator', 'Accelerator', () => checkAccelerator(services)],
+    ['isolation', 'Isolation of guests', () => checkIsolation(services)],
     ['memory', 'Memory', () => checkMemory(services)],
     ['disk', 'Free disk', () => checkDisk(services.config)],
     ['folders', 'Folders', () => checkFolders(services.config)],
@@ -120,6 +122,11 @@ async function checkAccelerator(services: Services): Promise<Finding> {
     `Software emulation (TCG): ${accelerator.reason} Nodes run several times slower, and isolation is weaker.`,
     'On a machine with hardware virtualisation, enable it in the firmware and let this user open /dev/kvm.',
   )
+}
+
+async function checkIsolation(services: Services): Promise<Finding> {
+  if (!services.lab) return warning('Not looked at yet.', 'Wait until the state is loaded.')
+  return isolationFinding((await services.lab.engine.probe()).isolation)
 }
 
 async function checkMemory(services: Services): Promise<Finding> {

@@ -37,10 +37,10 @@ export function closingRoutes(networks: string[]): string {
 
 function networkOf(address: string, netmask: string): string {
   const mask = numberOf(netmask)
-  const network = numberOf(address) & mask
+  const length = mask === 0 ? 0 : 32 - Math.log2((~mask >>> 0) + 1)
+  const bits = Math.max(8, length) // a point-to-point link may have any mask; more than a class A is never meant
+  const network = numberOf(address) & (-1 << (32 - bits))
   const bytes = [24, 16, 8, 0].map((shift) => (network >>> shift) & 0xff)
-  // A point-to-point link may have any mask; one that closes more than a class A network would be a mistake.
-  const bits = Math.max(8, mask === 0 ? 0 : 32 - Math.log2((~mask >>> 0) + 1))
   return bits === 32 ? `${address}/32` : `${bytes.join('.')}/${bits}`
 }
 

@@ -89,7 +89,7 @@ describe("QEMU's arguments", () => {
     const args = qemuArguments(plan({ nics }))
     expect(valuesOf(args, '-netdev')).toEqual([
       'user,id=net0,net=10.0.2.0/24,restrict=on',
-      'user,id=net1,net=10.0.3.0/24,restrict=off',
+      'user,id=net1,net=10.0.3.0/24,restrict=off,ipv6=off',
     ])
     const cards = jsonOf(args, '-device').filter((device) => device['driver'] === 'virtio-net-pci')
     expect(cards.map(({ mac, addr }) => [mac, addr])).toEqual([
@@ -128,6 +128,25 @@ describe("QEMU's arguments", () => {
       expect.objectContaining({ 'node-name': 'uefi-variables', 'read-only': false }),
     ])
     expect(valuesOf(args, '-machine')).toContain('pflash0=uefi-code,pflash1=uefi-variables')
+  })
+
+  it('open the layers that a disk stands on in their order, and the base last, unless there is none', () => {
+    const base = plan()
+    const chainOf = (backing: NonNullable<NodeSpec['backing']>) => {
+      const args = qemuArguments({ ...base, spec: { ...base.spec, backing } })
+      const names: string[] = []
+      let layer = valuesOf(args, '-blockdev').map((one) => JSON.parse(one))[0]
+      for (layer = layer.backing; layer; layer = layer.backing) {
+        expect(layer['read-only']).toBe(true)
+        names.push(layer.file.filename.split('/').at(-1))
+      }
+      return names
+    }
+    const layers = ['layer_b.qcow2', 'layer_a.qcow2']
+    expect(chainOf({ layers, base: true })).toEqual([...layers, 'debian-12.qcow2'])
+    expect(chainOf({ layers, base: false })).toEqual(layers)
+    expect(chainOf({ layers: [], base: false })).toEqual([])
+    expect(() => chainOf({ layers: ['../x'], base: true })).toThrow(/backing/)
   })
 
   it('attach the seed as a read-only raw disk, and data disks without a base', () => {

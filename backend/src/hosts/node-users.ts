@@ -52,6 +52,8 @@ export function createNodeUsers(layout: Layout, range: UidRange): NodeUsers {
         nodeOf.clear()
         uidOf.clear()
         await (scanned = scan())
+        const freed = keep(await ownerOf(layout, id), id)
+        if (freed) return freed
       }
       for (let tried = 0; tried < range.count; tried += 1) {
         const uid = range.first + ((next + tried) % range.count)

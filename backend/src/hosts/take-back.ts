@@ -22,9 +22,11 @@ export async function copyLayerBack(context: EngineContext, run: Run): Promise<v
  */
 export async function finishTakeBack(context: EngineContext, run: Run): Promise<void> {
   const client = clientOf(run)
+  let heldAt = performance.now()
   if ((await writesTo(client)) === 'layer') {
     await flushAhead(liveLayerFile(context.layout, run.id))
     await flushAhead(overlayFile(context.layout, run.id))
+    heldAt = performance.now()
     await hold(run, client)
     try {
       await returnToOverlay(client, context.closed)
@@ -35,6 +37,7 @@ export async function finishTakeBack(context: EngineContext, run: Run): Promise<
   }
   await removeLayerFile(context.layout, run.id)
   await letGo(context, run, client)
+  context.log.debug({ nodeId: run.id, heldMs: performance.now() - heldAt }, 'the guest writes to its own disk again')
   await dropLayer(client)
 }
 

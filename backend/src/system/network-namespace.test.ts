@@ -1,0 +1,23 @@
+import { describe, expect, it } from '@jest/globals'
+import { separated } from './network-namespace.js'
+
+describe('a program in a network of its own', () => {
+  const start = { program: 'qemu', args: ['-S'], identity: { uid: 1_900_000_001, gid: 108 } }
+
+  it('is started as root, which then becomes the user', () => {
+    const { program, args, identity } = separated('root', start)
+    expect([program, ...args].join(' ')).toBe('unshare --net --mount --setgid 108 --setuid 1900000001 -- qemu -S')
+    expect(identity).toBeUndefined()
+  })
+
+  it('has no rights in the user namespace that an ordinary user needs for it', () => {
+    const { args } = separated('user', { ...start, identity: undefined })
+    expect(args.join(' ')).toBe(
+      '--user --map-root-user --net --mount -- setpriv --bounding-set=-all --inh-caps=-all --no-new-privs -- qemu -S',
+    )
+  })
+
+  it('is left as it is where there are no namespaces', () => {
+    expect(separated('none', start)).toEqual(start)
+  })
+})
