@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { imageStagingDir, quarantineDir, type Layout } from '../domain/layout.js'
-import { errnoOf } from '../system/durable-file.js'
+import { errnoOf, sweepStagingNames } from '../system/durable-file.js'
 
 /** Left-overs of downloads and uploads are kept this long, to be resumed. */
 export const QUARANTINE_MS = 48 * 3600 * 1000
@@ -46,6 +46,7 @@ export async function sweepImageFolders(
   layout: Layout,
   options: { keepStaging?: boolean; now?: number } = {},
 ): Promise<void> {
+  await sweepStagingNames(layout.images)
   if (options.keepStaging !== true) await rm(imageStagingDir(layout), { recursive: true, force: true })
   for (const name of await namesIn(quarantineDir(layout))) {
     const path = join(quarantineDir(layout), name)

@@ -1,9 +1,9 @@
-import { link, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { link, mkdir, readFile, rename } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import { SandlabError } from '../domain/error.js'
 import { previousStateFile, type Layout } from '../domain/layout.js'
 import { emptyState, STATE_SCHEMA } from '../domain/state.js'
-import { errnoOf, fsyncDirectory, storageFailure, writeFileDurably } from '../system/durable-file.js'
+import { errnoOf, fsyncDirectory, storageFailure, sweepStagingNames, writeFileDurably } from '../system/durable-file.js'
 import { freezeTree } from './draft.js'
 import { decodeEnvelope, createEncoder, type Reading, type Snapshot } from './envelope.js'
 import { MIGRATIONS, type Migration } from './migrations.js'
@@ -97,10 +97,7 @@ async function readStateFile(path: string, migrations: readonly Migration[]): Pr
 async function removeStaging(layout: Layout): Promise<void> {
   const folder = dirname(layout.stateFile)
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const prefix = `.${basename(layout.stateFile)}.`
-  for (const name of await readdir(folder)) {
-    if (name.startsWith(prefix) && name.endsWith('.tmp')) await rm(join(folder, name), { force: true })
-  }
+  await sweepStagingNames(folder)
 }
 
 /** The older file stays under a name of its own, for going back to the older SandLabX. */

@@ -12,7 +12,14 @@ import {
   type Layout,
 } from '../domain/layout.js'
 import { formatBytes } from '../domain/units.js'
-import { errnoOf, fsyncDirectory, publishFile, stagingName, storageFailure } from '../system/durable-file.js'
+import {
+  errnoOf,
+  fsyncDirectory,
+  publishFile,
+  stagingName,
+  storageFailure,
+  sweepStagingNames,
+} from '../system/durable-file.js'
 import { workerIdentity } from '../system/identity.js'
 import { wholeSectors, writeQcow2Overlay } from '../system/qcow2-overlay.js'
 import { ON_IMAGE, overlayFault, type RecordedBase, type RecordedChain, type RecordedDisk } from './overlay-faults.js'
@@ -69,6 +76,7 @@ export async function discardOverlay(layout: Layout, nodeId: string): Promise<vo
 /** Removes what creations left that a kill ended half way. Called once, at the start, under the state's lock. */
 export async function sweepOverlayStaging(layout: Layout): Promise<void> {
   await rm(overlayStagingDir(layout), { recursive: true, force: true })
+  await sweepStagingNames(layout.overlays)
 }
 
 /**

@@ -2,7 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { publishFile, storageFailure, UncertainWriteError, writeFileDurably } from './durable-file.js'
+import {
+  publishFile,
+  stagingName,
+  storageFailure,
+  sweepStagingNames,
+  UncertainWriteError,
+  writeFileDurably,
+} from './durable-file.js'
 
 let folder: string
 let file: string
@@ -52,6 +59,16 @@ describe('publishFile', () => {
 })
 
 const errno = (code: string) => Object.assign(new Error(code), { code })
+
+describe('sweepStagingNames', () => {
+  it('removes what a killed writer left, and nothing else', async () => {
+    const others = ['.file.json.tmp', '.hidden', 'file.json', 'x.0123456789ab.tmp']
+    for (const name of [...others.map((one) => join(folder, one)), stagingName(file)]) await writeFile(name, 'x')
+    await sweepStagingNames(folder)
+    expect((await readdir(folder)).toSorted()).toEqual(others)
+    await sweepStagingNames(join(folder, 'missing'))
+  })
+})
 
 describe('storageFailure', () => {
   it('tells a full disk from a broken one', () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { link, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
+import { link, open, readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { SandlabError } from '../domain/error.js'
 import type { Identity } from './identity.js'
@@ -69,9 +69,23 @@ export async function fsyncDirectory(path: string): Promise<void> {
   }
 }
 
+const STAGING_NAME = /^\..+\.[0-9a-f]{12}\.tmp$/
+
 /** `.name.<random>.tmp` beside the target: hidden, on the same file system, never met by another writer. */
 export function stagingName(target: string): string {
   return join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`)
+}
+
+/**
+ * Removes what killed writers left under staging names in a folder, not below it. Only while nobody writes there: at the
+ * start, under the state's lock. A folder that is missing has none.
+ */
+export async function sweepStagingNames(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  })
+  for (const name of names) if (STAGING_NAME.test(name)) await rm(join(folder, name), { force: true })
 }
 
 /** Says in our terms what a file system refused; `what` completes "Could not …". */
