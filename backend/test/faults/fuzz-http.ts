@@ -4,45 +4,9 @@ import { seeded, type Random } from './fuzz-random.js'
 import { rawBytes } from './fuzz-raw.js'
 import { type Asker, bytesOf, type FuzzRequest, requestOf } from './fuzz-requests.js'
 import { type OpenApi, type Operation, operationsOf } from './fuzz-schema.js'
+import { emptyFuzzResult, MAX_MEMORY_GROWTH, SETTLED, type FuzzOptions, type FuzzResult } from './fuzz-result.js'
 import { codeOf, faultOf } from './fuzz-verdict.js'
 
-export interface FuzzOptions {
-  seed: number
-  count: number
-  log: (line: string) => void
-  /** Only this one again. */
-  index?: number
-}
-
-export interface FuzzResult {
-  ok: boolean
-  seed: number
-  tried: number
-  /** 5xx whose code its route does not announce, and every `internal`. */
-  undocumented: number
-  /** Errors without the shape that every error has. */
-  shapeless: number
-  /** No answer within 20 s, or none at all on a connection that was in order. */
-  unanswered: number
-  /** How often the backend's process ended. */
-  exits: number
-  /** Of the resident memory, from after the warm-up to the end, garbage collected: 0.1 is 10 %. */
-  memoryGrowth: number
-  memoryBytes: { before: number; after: number }
-  heapBytes: { before: number; after: number }
-  p50Ms: number
-  p99Ms: number
-  slowestMs: number
-  /** Which one that was, with what replays it. */
-  slowest: string
-  perSecond: number
-  statuses: Record<string, number>
-  failures: string[]
-}
-
-export const MAX_MEMORY_GROWTH = 0.1
-/** Shorter runs tell their growth and are not judged by it: what is compiled and cached once has not settled. */
-export const SETTLED = 10_000
 const CONNECTIONS = 4
 /** Requests on one connection that wait for their answers. */
 const DEPTH = 4
@@ -78,7 +42,7 @@ export async function runFuzzedHttp(options: FuzzOptions): Promise<FuzzResult> {
       document,
       operations: operationsOf(document),
       options,
-      result: emptyResult(options.seed),
+      result: emptyFuzzResult(options.seed),
       ms: [],
       fills: { nodes: [], cookie: '' },
       counting: false,
@@ -230,27 +194,5 @@ function fail(run: Run, index: number, what: string): void {
   run.result.ok = false
   if (run.result.failures.length < FAULTS_KEPT) {
     run.result.failures.push(`seed ${run.options.seed} index ${index}: ${what}`)
-  }
-}
-
-function emptyResult(seed: number): FuzzResult {
-  return {
-    ok: true,
-    seed,
-    tried: 0,
-    undocumented: 0,
-    shapeless: 0,
-    unanswered: 0,
-    exits: 0,
-    memoryGrowth: 0,
-    memoryBytes: { before: 0, after: 0 },
-    heapBytes: { before: 0, after: 0 },
-    p50Ms: 0,
-    p99Ms: 0,
-    slowestMs: 0,
-    slowest: '',
-    perSecond: 0,
-    statuses: {},
-    failures: [],
   }
 }

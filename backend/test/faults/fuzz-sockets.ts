@@ -1,33 +1,16 @@
 import { WebSocket } from 'ws'
 import { CONSOLE_PATH, type ConsoleTicket } from '../../src/domain/console.js'
 import { exchange } from './fuzz-connection.js'
-import { MAX_MEMORY_GROWTH, SETTLED, type FuzzOptions } from './fuzz-http.js'
 import { startFuzzLab, type FuzzLab } from './fuzz-lab.js'
 import { type FuzzMessage, liveMessage, screenMessage, serialMessage, upgradeBytes } from './fuzz-messages.js'
 import { seeded, type Random } from './fuzz-random.js'
-
-export interface SocketFuzzResult {
-  ok: boolean
-  seed: number
-  /** Messages, frames and upgrades. */
-  tried: number
-  sessions: number
-  upgrades: number
-  messages: number
-  /** Malformed upgrades that became a console. */
-  wronglyOpened: number
-  /** Upgrades answered with a 5xx. */
-  undocumented: number
-  unanswered: number
-  exits: number
-  memoryGrowth: number
-  memoryBytes: { before: number; after: number }
-  /** From a console's upgrade to its first word, in the midst of all this. */
-  p99OpenMs: number
-  /** How sessions and upgrades ended: the close code or the HTTP status. */
-  ends: Record<string, number>
-  failures: string[]
-}
+import {
+  emptySocketResult,
+  MAX_MEMORY_GROWTH,
+  SETTLED,
+  type FuzzOptions,
+  type SocketFuzzResult,
+} from './fuzz-result.js'
 
 type Kind = 'serial' | 'screen' | 'view' | 'live'
 
@@ -60,7 +43,7 @@ export async function runFuzzedSockets(options: FuzzOptions): Promise<SocketFuzz
       lab,
       port: Number(new URL(lab.url).port),
       options,
-      result: emptyResult(options.seed),
+      result: emptySocketResult(options.seed),
       openMs: [],
       running: [],
       counting: false,
@@ -245,24 +228,4 @@ async function runningNodes({ lab }: Run): Promise<string[]> {
 function fail(run: Run, index: number, what: string): void {
   run.result.ok = false
   if (run.result.failures.length < 50) run.result.failures.push(`seed ${run.options.seed} index ${index}: ${what}`)
-}
-
-function emptyResult(seed: number): SocketFuzzResult {
-  return {
-    ok: true,
-    seed,
-    tried: 0,
-    sessions: 0,
-    upgrades: 0,
-    messages: 0,
-    wronglyOpened: 0,
-    undocumented: 0,
-    unanswered: 0,
-    exits: 0,
-    memoryGrowth: 0,
-    memoryBytes: { before: 0, after: 0 },
-    p99OpenMs: 0,
-    ends: {},
-    failures: [],
-  }
 }

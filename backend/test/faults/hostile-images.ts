@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DEFAULT_LIMITS, maxConvertedBytes, maxCpuSeconds } from '../../src/images/image-limits.js'
@@ -10,6 +10,8 @@ import { compileProgram, type Program } from './fuzz-program.js'
 import { makeBases, type BaseImage } from './hostile-bases.js'
 import type { ImportJobs, ImportOutcome, ImportResults } from './hostile-importer.js'
 import { mutate } from './hostile-mutations.js'
+import { watchDisk } from './hostile-disk.js'
+import { emptyHostileResult, type HostileResult } from './hostile-result.js'
 import { readTrace, TRACED_CALLS, type Seen } from './hostile-trace.js'
 
 export interface HostileOptions {
@@ -19,31 +21,6 @@ export interface HostileOptions {
   log: (line: string) => void
   /** Only this one again: a crafted file below the number of crafted files, a mutant above. */
   index?: number
-}
-
-export interface HostileResult {
-  ok: boolean
-  seed: number
-  tried: number
-  crafted: number
-  mutants: number
-  /** Opens of anything but the file itself, its staging folder, our own state and libraries. */
-  outsideOpens: number
-  connections: number
-  /** Tools without their limits, more disk or memory than allowed, files left behind. */
-  overruns: number
-  /** Verdicts that took longer than 3 s. */
-  slow: number
-  slowestMs: number
-  p99Ms: number
-  /** Opens that the kernel saw. */
-  opensSeen: number
-  toolsRun: Record<string, number>
-  peakDiskBytes: number
-  peakMemoryBytes: number
-  verdicts: Record<string, number>
-  /** The first 50, each with what replays it. */
-  failures: string[]
 }
 
 const BATCH = 500
@@ -72,7 +49,7 @@ interface Bench {
  */
 export async function runHostileImages(options: HostileOptions): Promise<HostileResult> {
   const folder = await mkdtemp(join(tmpdir(), 'sandlabx-hostile-'))
-  const result = emptyResult(options.seed)
+  const result = emptyHostileResult(options.seed)
   const bench: Bench = {
     folder,
     given: join(folder, 'given'),
@@ -174,8 +151,13 @@ function allowedOf({ folder, data, given, program }: Bench) {
 async function judge(bench: Bench, { index, verdict, ms, left }: ImportOutcome): Promise<void> {
   const { result } = bench
   result.tried += 1
-  if (index < HOSTILE_IMAGES.length) result.crafted += 1
-  else result.mutants += 1
+  const crafted = HOSTILE_IMAGES[index]
+  if (crafted) {
+    result.crafted += 1
+    result.threats[crafted.threat] = (result.threats[crafted.threat] ?? 0) + 1
+  } else {
+    result.mutants += 1
+  }
   result.verdicts[verdict] = (result.verdicts[verdict] ?? 0) + 1
   bench.ms.push(ms)
   result.slowestMs = Math.max(result.slowestMs, ms)
@@ -245,53 +227,6 @@ function fail(bench: Bench, index: number, what: string): void {
 function describe(bench: Bench, index: number): string {
   const { base, steps } = mutantOf(bench, index)
   return `${base}: ${steps.join(', ')}`
-}
-
-/** Looks often at what the data folder holds; the limits of the tools hold between two looks. */
-function watchDisk(folder: string) {
-  let peak = 0
-  let looking: Promise<void> = Promise.resolve()
-  const timer = setInterval(() => {
-    looking = looking.then(async () => void (peak = Math.max(peak, await heldBytes(folder))))
-  }, 200)
-  return {
-    async stop() {
-      clearInterval(timer)
-      await looking
-      return peak
-    },
-  }
-}
-
-async function heldBytes(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
-  const sizes = entries.map(async (entry) => {
-    const held = await stat(join(entry.parentPath, entry.name)).catch(() => undefined) // gone meanwhile
-    return (held?.blocks ?? 0) * 512
-  })
-  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0)
-}
-
-function emptyResult(seed: number): HostileResult {
-  return {
-    ok: true,
-    seed,
-    tried: 0,
-    crafted: 0,
-    mutants: 0,
-    outsideOpens: 0,
-    connections: 0,
-    overruns: 0,
-    slow: 0,
-    slowestMs: 0,
-    p99Ms: 0,
-    opensSeen: 0,
-    toolsRun: {},
-    peakDiskBytes: 0,
-    peakMemoryBytes: 0,
-    verdicts: {},
-    failures: [],
-  }
 }
 
 function finished({ result, ms }: Bench): HostileResult {
