@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeId } from '../domain/ids.js'
@@ -102,7 +103,8 @@ function frozenDisk(context: EngineContext, id: NodeId, release: () => Promise<v
 
 async function freezeNow(context: EngineContext, run: Run): Promise<void> {
   if (!run.qmp) throw new EngineError('host-unknown', 'QEMU does not answer.', { retry: true })
-  const owner = context.host.withAccelerator(await context.userOf(run.id), run.launch.accelerator)
+  const { uid, gid } = await lstat(overlayFile(context.layout, run.id))
+  const owner = context.worker && { uid, gid } // the user that this QEMU was started as
   try {
     const file = await makeLayerFile(context.layout, run.id, owner)
     await flushAhead(overlayFile(context.layout, run.id))
