@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { openApiDocument } from './openapi.js'
 import { route, type Route } from './route.js'
 import { batchRoutes } from './routes/batch.js'
+import { cloneRoutes } from './routes/clone.js'
 import { consoleRoutes } from './routes/consoles.js'
 import { imageRoutes } from './routes/images.js'
 import { nodeRoutes } from './routes/nodes.js'
@@ -29,6 +30,7 @@ export function allRoutes(): Route[] {
     ...userRoutes,
     ...nodeRoutes,
     ...batchRoutes,
+    ...cloneRoutes,
     ...consoleRoutes,
     ...imageRoutes,
     ...operationRoutes,

@@ -1,11 +1,23 @@
 import type { NodeEvent } from '../domain/event.js'
-import type { BatchCreate, CreateNode, GuestPassword, NodeRecord, NodeView, UpdateNode } from '../domain/node.js'
+import type { Layer } from '../domain/layer.js'
+import type {
+  BatchCreate,
+  CloneNode,
+  CreateNode,
+  GuestPassword,
+  NodeRecord,
+  NodeView,
+  UpdateNode,
+} from '../domain/node.js'
 import type { Operation } from '../domain/operation.js'
 import type { OperationPlan } from '../domain/plan.js'
 import type { EngineNode } from '../hosts/engine.js'
 import { createLimiter } from '../system/limiter.js'
 import { availableParallelism } from 'node:os'
 import { beginBatch, planBatch } from './batch.js'
+import { cloneNode } from './clone.js'
+import { planClone } from './clone-plan.js'
+import type { CloneRights } from './clone-prepare.js'
 import { publishNode, recordOf, viewNode, type Actor, type NodesContext, type NodesDependencies } from './context.js'
 import { createNodes as makeNodes, planCreate } from './create.js'
 import { createGuestPasswords } from './guest-passwords.js'
@@ -16,6 +28,7 @@ import { deleteNode, planDelete, type DeletePlan } from './remove.js'
 import { lastScreenOf, screenshotOf } from './screen.js'
 import { startNode } from './start.js'
 import { restartNode, stopNode } from './stop.js'
+import { layersOf } from './unused-layers.js'
 import { updateNode } from './update.js'
 
 const STORAGE_SCAN_MS = 30_000
@@ -32,6 +45,11 @@ export interface Nodes {
   planCreateMany(batch: BatchCreate, actor: Actor): Promise<OperationPlan>
   /** Generated for the guests that this operation made; told once. */
   takeGuestPasswords(operationId: string): GuestPassword[]
+  /** Back as soon as it has begun. */
+  clone(id: string, request: CloneNode, actor: Actor, rights: CloneRights): Promise<Operation>
+  planClone(id: string, request: CloneNode, actor: Actor, rights: CloneRights): Promise<OperationPlan>
+  /** Named snapshots of a node and what its disk stands on, newest first. */
+  layers(id: string): Layer[]
   update(id: string, request: UpdateNode, actor: Actor): Promise<NodeView>
   start(id: string, actor: Actor): Promise<NodeView>
   stop(id: string, now: boolean, actor: Actor): Promise<NodeView>
@@ -81,6 +99,9 @@ export async function createNodes(dependencies: NodesDependencies): Promise<Node
     createMany: (batch, actor) => beginBatch(context, batch, actor),
     planCreateMany: (batch, actor) => planBatch(context, batch, actor),
     takeGuestPasswords: (operationId) => context.guestPasswords.take(operationId),
+    clone: (id, request, actor, rights) => cloneNode(context, id, request, actor, rights),
+    planClone: (id, request, actor, rights) => planClone(context, id, request, actor, rights),
+    layers: (id) => layersOf(context, id),
     update: async (id, request, actor) => view(await updateNode(context, id, request, actor)),
     start: async (id, actor) => view(await startNode(context, id, actor)),
     stop: async (id, now, actor) => view(await stopNode(context, id, now, actor)),

@@ -1,10 +1,16 @@
 import { imageProcedures } from '../images/procedures.js'
 import { anyProcedure, type AnyProcedure } from '../transactions/procedure.js'
+import { anyCloneProcedure } from './clone.js'
 import type { NodesContext } from './context.js'
 import { createProcedure } from './create.js'
 import { deleteProcedure } from './remove.js'
 
 /** Every operation that is whole or not at all: what recovery at boot knows, and what the fault tests walk through. */
 export function procedures(context: NodesContext): readonly AnyProcedure[] {
-  return [anyProcedure(createProcedure(context)), anyProcedure(deleteProcedure(context)), ...imageProcedures(context)]
+  return [
+    anyProcedure(createProcedure(context)),
+    anyCloneProcedure(context),
+    anyProcedure(deleteProcedure(context)),
+    ...imageProcedures(context),
+  ]
 }

@@ -59,6 +59,8 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'patch /api/nodes/{id}': { expected: adminOnlyInternet(), body: { cpus: 1 } },
   'delete /api/nodes/{id}': { expected: ownNode() },
   'get /api/nodes/{id}/delete-plan': { expected: ownNode() },
+  'post /api/nodes/{id}/clone': { expected: ownNode(), body: { name: 'clone-NAME' } },
+  'get /api/nodes/{id}/layers': { expected: ownNode() },
   'post /api/nodes/{id}/start': { expected: ownNode() },
   'post /api/nodes/{id}/stop': { expected: ownNode(), body: { now: true } },
   'post /api/nodes/{id}/restart': { expected: ownNode() },

@@ -1,0 +1,55 @@
+import { rm } from 'node:fs/promises'
+import { discardOverlay } from '../storage/overlays.js'
+import { createLimiter } from '../system/limiter.js'
+import type { BulkHandle } from '../transactions/operations.js'
+import type { NodeRecord } from '../domain/node.js'
+import { cloneStaging, type CloneIntent } from './clone-intent.js'
+import { imageOf, type NodesContext } from './context.js'
+import { engineFailure } from './engine-failure.js'
+import { noSuchImage } from './new-record.js'
+import { specOf } from './spec.js'
+
+/** Disks that are made at the same time. */
+const AT_ONCE = 8
+
+/** Makes the disks of the clones; those that are there already, from before a kill, are looked at. */
+export async function makeClones(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
+  const limiter = createLimiter(AT_ONCE)
+  let made = 0
+  const all = await Promise.allSettled(
+    intent.records.map((record, index) =>
+      limiter.run(async () => {
+        op.signal.throwIfAborted()
+        op.item(index, { state: 'running' })
+        await makeDisk(context, intent, record)
+        made += 1
+        if (!intent.full) op.step('Making the disks', made / intent.records.length)
+      }),
+    ),
+  )
+  // Those under way have ended, so that the undo finds all.
+  const failure = all.find((one) => one.status === 'rejected')
+  if (failure) throw failure.reason
+}
+
+async function makeDisk(context: NodesContext, intent: CloneIntent, record: NodeRecord): Promise<void> {
+  const image = imageOf(context, record.imageId)
+  if (!image) throw noSuchImage(record.imageId)
+  const layers = [...context.store.data.layers, ...(intent.layer ? [intent.layer] : [])]
+  await context.engine
+    .ensureNode(specOf(record, image, layers), `clone-${record.id}`)
+    .wait()
+    .catch((error: unknown) => {
+      throw engineFailure(error, `Could not make the disk of ${record.name}`)
+    })
+}
+
+export async function discardClones(context: NodesContext, intent: CloneIntent): Promise<void> {
+  for (const { id } of intent.records) await discardOverlay(context.layout, id)
+  await removeCloneStaging(context, intent)
+}
+
+/** Absent is success. */
+export async function removeCloneStaging(context: NodesContext, intent: CloneIntent): Promise<void> {
+  await rm(cloneStaging(context.layout, intent), { recursive: true, force: true })
+}

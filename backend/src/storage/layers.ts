@@ -1,0 +1,185 @@
+import { constants, type Stats } from 'node:fs'
+import { link, lstat, mkdir, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { SandlabError } from '../domain/error.js'
+import type { Layer } from '../domain/layer.js'
+import {
+  layerFile,
+  layerFileName,
+  layerSidecarFile,
+  overlayFile,
+  overlayFileName,
+  type Layout,
+} from '../domain/layout.js'
+import { errnoOf, fsyncDirectory, storageFailure, writeFileDurably } from '../system/durable-file.js'
+import { writeQcow2Overlay } from '../system/qcow2-overlay.js'
+import { readQcow2Header } from '../system/qcow2.js'
+
+/** What a layer's record keeps of its file, to tell later that it is still the same. */
+export type LayerFacts = Pick<Layer, 'sizeBytes' | 'mtimeMs'>
+
+export interface LayerPlan {
+  layout: Layout
+  /** The node whose disk becomes the layer. */
+  nodeId: string
+  layerId: string
+  /** A name on the overlays' file system for the node's new disk while it is made. */
+  staging: string
+  virtualSizeBytes: number
+}
+
+/**
+ * How far the layer of an operation has come: `absent`; `linked`: the node's disk has the layer's name, too; `switched`:
+ * the node has a fresh disk over it; `copied`: it is a file of its own and the node's disk has nothing to do with it.
+ */
+export async function layerProgress(
+  layout: Layout,
+  nodeId: string,
+  layerId: string,
+): Promise<'absent' | 'linked' | 'switched' | 'copied'> {
+  const [layer, disk] = await Promise.all([look(layerFile(layout, layerId)), look(overlayFile(layout, nodeId))])
+  if (!layer) return 'absent'
+  if (!disk) return 'copied'
+  if (layer.ino === disk.ino) return 'linked'
+  const header = await readQcow2Header(overlayFile(layout, nodeId))
+  return header.backingFile === layerFileName(layerId) ? 'switched' : 'copied'
+}
+
+/**
+ * Turns a stopped node's disk into a layer, and gives the node an empty disk over it. The disk has both names before
+ * the node's is given to the new one: at no moment is a name without a whole disk. Call alone on the node; may be called
+ * again after a kill. Throws `no_space`, `state_io`; what was begun is for `turnBack`.
+ */
+export async function turnIntoLayer(plan: LayerPlan): Promise<LayerFacts> {
+  const { layout, nodeId, layerId } = plan
+  try {
+    if ((await layerProgress(layout, nodeId, layerId)) === 'absent') {
+      await link(overlayFile(layout, nodeId), layerFile(layout, layerId))
+      await fsyncDirectory(layout.overlays)
+    }
+    if ((await layerProgress(layout, nodeId, layerId)) === 'linked') await giveFreshDisk(plan)
+    return await protectLayer(layout, layerId)
+  } catch (error) {
+    throw storageFailure(`make a layer of ${overlayFileName(nodeId)}`, error)
+  }
+}
+
+async function giveFreshDisk({ layout, nodeId, layerId, staging, virtualSizeBytes }: LayerPlan): Promise<void> {
+  const { uid, gid } = await lstat(overlayFile(layout, nodeId))
+  await mkdir(dirname(staging), { recursive: true, mode: 0o700 })
+  await rm(staging, { force: true })
+  const owner = process.getuid?.() === 0 ? { uid, gid } : undefined
+  await writeQcow2Overlay(staging, { backingFile: layerFileName(layerId), virtualSizeBytes }, { owner })
+  await rename(staging, overlayFile(layout, nodeId))
+}
+
+/** What is on the disk of a layer never changes again: fsynced with its name, ours, readable for all. */
+export async function protectLayer(layout: Layout, layerId: string): Promise<LayerFacts> {
+  const file = await openPlain(layerFile(layout, layerId))
+  try {
+    await file.sync()
+    if (process.getuid?.() === 0) await file.chown(0, 0)
+    await file.chmod(0o444)
+    const { size, mtimeMs } = await file.stat()
+    await fsyncDirectory(layout.overlays)
+    return { sizeBytes: size, mtimeMs: Math.floor(mtimeMs) }
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * Takes back `turnIntoLayer`, however far it came, or a copied layer: the node has its disk again, whole, and the layer
+ * is gone. Throws `state_io` when the node's fresh disk was written to meanwhile: then nothing is touched.
+ */
+export async function turnBack(layout: Layout, nodeId: string, layerId: string): Promise<void> {
+  const progress = await layerProgress(layout, nodeId, layerId)
+  const layer = layerFile(layout, layerId)
+  const disk = overlayFile(layout, nodeId)
+  if (progress === 'switched') {
+    if (!(await isUntouched(disk))) {
+      throw new SandlabError(
+        'state_io',
+        `${basename(disk)} was written to while it was being cloned: it is left as it is.`,
+      )
+    }
+    const { uid, gid } = await lstat(disk)
+    await rename(layer, disk)
+    await giveBack(disk, uid, gid)
+  } else if (progress === 'linked') {
+    const { uid, gid } = await lstat(disk)
+    await unlink(layer)
+    await giveBack(disk, uid, gid)
+  }
+  await discardLayer(layout, layerId)
+}
+
+/** Writable for its owner again. */
+async function giveBack(disk: string, uid: number, gid: number): Promise<void> {
+  const file = await openPlain(disk)
+  try {
+    if (process.getuid?.() === 0) await file.chown(uid, gid)
+    await file.chmod(0o600)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Removes file and record of a layer that nothing stands on. Absent is success. */
+export async function discardLayer(layout: Layout, layerId: string): Promise<void> {
+  for (const path of [stagedLayer(layout, layerId), layerFile(layout, layerId), layerSidecarFile(layout, layerId)]) {
+    await rm(path, { force: true })
+  }
+  await fsyncDirectory(layout.overlays)
+}
+
+/** Where a copied layer is written: beside its later name, so that what its header names is found from there. */
+export const stagedLayer = (layout: Layout, layerId: string) => join(layout.overlays, `.${layerFileName(layerId)}.tmp`)
+
+/** Moves file and record of layers that nothing stands on into this folder of the trash. Absent is success. */
+export async function trashLayers(layout: Layout, layerIds: readonly string[], folder: string): Promise<void> {
+  if (layerIds.length === 0) return
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  for (const path of layerIds.flatMap((id) => [layerFile(layout, id), layerSidecarFile(layout, id)])) {
+    await rename(path, join(folder, basename(path))).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw storageFailure(`move ${basename(path)} to the trash`, error)
+    })
+  }
+  await fsyncDirectory(folder)
+  await fsyncDirectory(layout.overlays)
+}
+
+/** Writes the layer's record beside its file, durably: a lost state file is rebuilt from these. */
+export function writeLayerSidecar(layout: Layout, layer: Layer): Promise<void> {
+  const sidecar = { kind: 'sandlabx-layer', schema: 1, record: layer }
+  return writeFileDurably(layerSidecarFile(layout, layer.id), `${JSON.stringify(sidecar, undefined, 2)}\n`)
+}
+
+/** Whether no guest has written anything to a disk: its map names nothing. Throws `image_refused` for a broken header. */
+export async function isUntouched(disk: string): Promise<boolean> {
+  const file = await openPlain(disk)
+  try {
+    const { l1TableOffset, l1Size, snapshotCount } = await readQcow2Header(file)
+    const table = Buffer.alloc(l1Size * 8)
+    await file.read(table, 0, table.length, l1TableOffset)
+    return snapshotCount === 0 && table.every((byte) => byte === 0)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Opens what a guest's QEMU may have had in its hands: never a link, a pipe or a device. */
+export async function openPlain(path: string): Promise<FileHandle> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  const found = await file.stat()
+  if (found.isFile()) return file
+  await file.close()
+  throw new SandlabError('node_broken', `${basename(path)} is not a plain file.`)
+}
+
+function look(path: string): Promise<Stats | undefined> {
+  return lstat(path).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  })
+}
