@@ -1,8 +1,9 @@
-import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import { SandlabError } from '../domain/error.js'
 import {
   imageFile,
+  journalDir,
   overlayFile,
   overlayFileName,
   overlayStagingDir,
@@ -73,9 +74,16 @@ export async function discardOverlay(layout: Layout, nodeId: string): Promise<vo
   await fsyncDirectory(layout.overlays)
 }
 
-/** Removes what creations left that a kill ended half way. Called once, at the start, under the state's lock. */
+/**
+ * Removes what creations left that a kill ended half way, but for what an intent of the journal names: that one is taken
+ * back, or gone on with. Called once, at the start, under the state's lock.
+ */
 export async function sweepOverlayStaging(layout: Layout): Promise<void> {
-  await rm(overlayStagingDir(layout), { recursive: true, force: true })
+  const intents = await readAll(journalDir(layout))
+  for (const name of await namesIn(overlayStagingDir(layout))) {
+    if (intents.some((text) => text.includes(name))) continue
+    await rm(join(overlayStagingDir(layout), name), { recursive: true, force: true })
+  }
   await sweepStagingNames(layout.overlays)
 }
 
@@ -132,6 +140,18 @@ export async function backingNameOf(
   if (nearest) return nearest.file
   if (!chain.base && chain.missing === null) return null
   return image && chain.missing === null ? await backingPath(layout, image.file).catch(() => '') : ''
+}
+
+async function readAll(folder: string): Promise<string[]> {
+  const names = await namesIn(folder)
+  return Promise.all(names.map((name) => readFile(join(folder, name), 'utf8').catch(() => '')))
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  })
 }
 
 /** `../images/<file>`: from the overlay's folder, through symbolic links, as the kernel will walk it. */
