@@ -36,11 +36,11 @@ export async function startCounting(engine: NodeEngine, lab: ProcessLab): Promis
     for (const byte of chunk) taken += byte === 0x2e ? 1 : 0
   })
   line.write(COUNT_ON_DISK)
-  const goesOn = (more = 20) => {
+  const goesOn = (more = 10) => {
     const goal = taken + more
     return eventually(() => taken >= goal, `${more} more numbers on the disk`)
   }
-  await goesOn(50)
+  await goesOn(20)
   return {
     node,
     taken: () => taken,

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startBackend } from '../../src/backend.js'
+import { readConfig } from '../../src/config.js'
 import type { Image } from '../../src/domain/image.js'
 import {
   auditSpoolFile,
@@ -21,7 +25,7 @@ import { NODE_UIDS } from '../../src/system/identity.js'
 import { createLog } from '../../src/system/log.js'
 import { provideImageFiles } from '../support/built-images.js'
 import { specOver } from '../support/node-spec.js'
-import { READY } from '../support/tiny-guest.js'
+import { makeTinyImage, READY } from '../support/tiny-guest.js'
 import { eventually } from './engine-contract.js'
 import { openTerminal, type GuestTerminal } from './guest-terminal.js'
 import { listenEverywhere, makeOutsideWorld, ownAddresses, type OutsideWorld } from './outside-world.js'
@@ -188,6 +192,38 @@ describe("from the user of a node's QEMU", () => {
   }
 })
 
+describe('of all that a whole backend keeps', () => {
+  it("a node's user can open no file and no socket but base images, whatever name it knows", async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'sbx-whole-'))
+    const config = readConfig({ SANDLABX_DATA: dataDir, SANDLABX_PORT: '0', SANDLABX_LOG_LEVEL: 'silent' })
+    const whole = await startBackend({ config, version: '0.0.0-test', pageFolder: undefined })
+    try {
+      const image = await makeTinyImage(config.layout)
+      await whole.services.lab?.engine.probe() // boots a sector of ours, which holds nothing
+      const names = (await readdir(dataDir, { recursive: true, withFileTypes: true }))
+        .filter((entry) => entry.isFile() || entry.isSocket())
+        .map((entry) => join(entry.parentPath, entry.name).slice(dataDir.length + 1))
+      expect(names).toEqual(
+        expect.arrayContaining(['state/local-token', 'state/postgres-password', 'state/postgres/PG_VERSION']),
+      )
+      expect(names.some((name) => /^run\/pg\/\.s\.PGSQL\.\d+$/.test(name))).toBe(true)
+      const program = `const { openSync } = require('fs'), { connect } = require('net')
+        for (const name of JSON.parse(process.argv[1])) {
+          if (name.includes('.s.PGSQL') && !name.endsWith('lock')) connect(name).on('connect', () => console.log(name)).on('error', () => {})
+          else try { openSync(name); console.log(name) } catch {}
+        }`
+      const uid = NODE_UIDS.first + 7
+      const opened = execFileSync(process.execPath, ['-e', program, JSON.stringify(names)], {
+        ...{ cwd: dataDir, uid, gid: uid, encoding: 'utf8' },
+      })
+      expect(opened.trim().split('\n')).toEqual([`images/${image.file}`])
+    } finally {
+      await whole.close()
+      await rm(dataDir, { recursive: true, force: true })
+    }
+  })
+})
+
 describe('from inside a guest', () => {
   let image: Image
   let world: OutsideWorld
@@ -214,6 +250,9 @@ describe('from inside a guest', () => {
     expect(await guest.terminal.run('cat /etc/resolv.conf')).toMatch(/nameserver 10\.0\.2\.3/)
     const ways = () => waysOut(guest.node)
     expect(await ways()).toHaveLength(1)
+    await engine.close() // as a backend that ends: the way out stays
+    engine = await lab.open()
+    expect(await answers(guest.terminal, world.address, world.port)).toBe('outside')
     await engine.stop(guest.node.id, { key: 'stop', graceMs: 0 }).wait()
     await eventually(async () => (await ways()).length === 0, 'the end of its way out')
     expect(await answers(other.terminal, world.address, world.port)).toBe('outside') // each has its own

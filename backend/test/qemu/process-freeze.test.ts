@@ -46,7 +46,7 @@ describe('the frozen disk of a guest that writes without end', () => {
     const frozen = await freeze()
     const at = guest.taken()
     const digest = await sha256(frozen.frozenFile)
-    await guest.goesOn(200)
+    await guest.goesOn(60)
     const copy = `${lab.dataDir}/copy.qcow2`
     execFileSync('qemu-img', ['convert', '-f', 'qcow2', '-O', 'qcow2', frozen.frozenFile, copy])
     expect(await sha256(frozen.frozenFile)).toBe(digest)
@@ -54,7 +54,7 @@ describe('the frozen disk of a guest that writes without end', () => {
     await frozen.release()
     expect(guest.longestGapMs()).toBeLessThan(LONGEST_PAUSE_MS)
     expect(await liveLayers()).toEqual([])
-    await guest.goesOn(200)
+    await guest.goesOn(60)
 
     const copied = await numbersOn(copy)
     expect(copied).toBeGreaterThanOrEqual(before)
@@ -75,7 +75,7 @@ describe('the frozen disk of a guest that writes without end', () => {
 
   it('does not keep it from being stopped; it starts again with all it wrote, once the copy is made', async () => {
     const frozen = await freeze()
-    await guest.goesOn(200)
+    await guest.goesOn(60)
     const digest = await sha256(frozen.frozenFile)
     await stopNow()
     expect(await sha256(frozen.frozenFile)).toBe(digest)
@@ -86,7 +86,7 @@ describe('the frozen disk of a guest that writes without end', () => {
 
   it('is given back when QEMU was killed meanwhile', async () => {
     const frozen = await freeze()
-    await guest.goesOn(200)
+    await guest.goesOn(60)
     process.kill(pidOf(guest.node), 'SIGKILL')
     await frozen.release()
     expect(await numbersOfNode(lab, guest)).toBeGreaterThanOrEqual(guest.taken())
@@ -95,7 +95,7 @@ describe('the frozen disk of a guest that writes without end', () => {
 
   it('keeps what it can not give back, says why at the start, and gives it back when it can', async () => {
     await freeze()
-    await guest.goesOn(200)
+    await guest.goesOn(60)
     await engine.close()
     await kill(pidOf(guest.node))
     const layer = liveLayerFile(lab.layout, guest.node.id)
@@ -151,19 +151,19 @@ describe('a backend that is killed with a frozen disk', () => {
 
   it('is followed by one that releases it before it answers; the guest ran on', async () => {
     await killBackend(await freezeElsewhere())
-    await guest.goesOn(100)
+    await guest.goesOn(30)
     expect(await liveLayers()).toHaveLength(1)
     engine = await lab.open()
     expect(await liveLayers()).toEqual([])
     expect(await engine.inspect(guest.node.id)).toMatchObject({ phase: 'running', pid: guest.node.pid })
-    await guest.goesOn(100)
+    await guest.goesOn(30)
     await stopNow()
     expect(await numbersOfNode(lab, guest)).toBeGreaterThanOrEqual(guest.taken())
   })
 
   it('is followed by one that puts all into the disk when QEMU has died, too', async () => {
     await killBackend(await freezeElsewhere())
-    await guest.goesOn(100)
+    await guest.goesOn(30)
     await kill(pidOf(guest.node))
     engine = await lab.open()
     expect(await liveLayers()).toEqual([])
@@ -182,7 +182,7 @@ describe('a backend that is killed with a frozen disk', () => {
       expect(await liveLayers()).toEqual([])
       if (ms % 10 === 0) {
         expect(await engine.inspect(guest.node.id)).toMatchObject({ phase: 'running', pid: guest.node.pid })
-        await guest.goesOn(50)
+        await guest.goesOn(20)
         await stopNow()
       }
       expect(await numbersOfNode(lab, guest)).toBeGreaterThanOrEqual(guest.taken())
@@ -193,7 +193,7 @@ describe('a backend that is killed with a frozen disk', () => {
 describe('QEMU that is killed during the release', () => {
   it.each([0, 3, 6, 10, 15, 20])('has lost nothing %i ms after its beginning', async (ms) => {
     const frozen = await freeze()
-    await guest.goesOn(100)
+    await guest.goesOn(30)
     const released = frozen.release()
     await new Promise((resolve) => setTimeout(resolve, ms)) // the moment of the kill, not a wait for something
     process.kill(pidOf(guest.node), 'SIGKILL')
