@@ -1,16 +1,16 @@
 import { chmod, copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { createReadStream, createWriteStream } from 'node:fs'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { createGzip } from 'node:zlib'
 import { runCommand } from '../system/command.js'
 import { buildFailure } from './build-failure.js'
 import { loadOrder, parseModulesDep, type ModuleIndex } from './build-modules.js'
 import { recipeFolder } from './build-tree.js'
 
-/** What initrd/init loads, and when. `boot`: always; the others when a seed needs them. */
+/**
+ * What initrd/init loads, and when. `boot`: always, so it has only what the root disk needs; the others when a seed needs
+ * them.
+ */
 const MODULE_LISTS = {
-  boot: ['virtio_pci', 'virtio_blk', 'virtio_net', 'virtio_rng', 'button', 'evdev'],
+  boot: ['virtio_pci', 'virtio_blk'],
   seed: ['isofs'],
   storage: ['ata_piix', 'virtio_scsi', 'sd_mod', 'sr_mod'],
 }
@@ -21,9 +21,13 @@ const TINY_MODULES = [
   '8021q',
   'bonding',
   'bridge',
+  'button',
   'dummy',
+  'evdev',
   'tun',
   'veth',
+  'virtio_net',
+  'virtio_rng',
   'vxlan',
 ]
 
@@ -45,7 +49,7 @@ const modulesDir = (tree: string, release: string) => join(tree, 'lib/modules', 
 
 /**
  * Packs the initial RAM disk: busybox, the drivers for a root disk, and recipes/initrd. Returns its path. All files in it
- * belong to root, whoever builds.
+ * belong to root, whoever builds. It is not compressed: unpacking costs the guest more than QEMU's reading does.
  */
 export async function packInitrd(kernel: KernelTree): Promise<string> {
   const root = join(kernel.folder, 'initrd')
@@ -129,8 +133,7 @@ async function packCpio(kernel: KernelTree, root: string): Promise<string> {
   }).catch((error: unknown) => {
     throw buildFailure('pack the initial RAM disk', error)
   })
-  await pipeline(createReadStream(packed), createGzip({ level: 9 }), createWriteStream(`${packed}.gz`))
-  return `${packed}.gz`
+  return packed
 }
 
 function fileName(path: string): string {
