@@ -104,6 +104,17 @@ export function storageFailure(what: string, error: unknown): SandlabError {
   })
 }
 
+/** Whether a disk, or the system's limits on files, refused something: what `storageFailure` has words for. */
+export function isStorageError(error: unknown): boolean {
+  if (error instanceof UncertainWriteError) return true
+  const code = errnoOf(error)
+  if (code === undefined) return false
+  // Node's recursive mkdir says ENOENT whatever the disk answered.
+  const isMkdir =
+    code === 'ENOENT' && typeof error === 'object' && error !== null && 'syscall' in error && error.syscall === 'mkdir'
+  return isMkdir || isNoSpace(code) || ['EIO', 'EROFS', 'EMFILE', 'ENFILE', 'EACCES', 'EPERM'].includes(code)
+}
+
 export function isNoSpace(code: string | undefined): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
 }

@@ -116,6 +116,17 @@ describe('a transaction', () => {
     expect(store.data.operations).toMatchObject([{ id: operation.id, state: 'succeeded', outcome: 'committed' }])
   })
 
+  it.each([
+    ['ENOSPC', 'no_space'],
+    ['EIO', 'state_io'],
+  ] as const)('answers %s of any step as %s, in words for people', async (errno, code) => {
+    const fails = { title: 'Failing', do: () => Promise.reject(Object.assign(new Error(errno), { code: errno })) }
+    const { operation, result } = run(fileProcedure({ steps: [...fileProcedure().steps, fails] }))
+    await expect(result).rejects.toMatchObject({ code, message: expect.stringContaining('Could not make a file: ') })
+    expect(done).toEqual(['do', 'undo'])
+    expect(operations.get(operation.id)).toMatchObject({ outcome: 'rolled-back', error: { code } })
+  })
+
   it.each<[string, Partial<Procedure<Intent>>]>([
     ['a step', { steps: [...fileProcedure().steps, { title: 'Failing', do: async () => refuse() }] }],
     ['the commit', { commit: refuse }],

@@ -2,6 +2,7 @@ import { isSandlabError, SandlabError } from '../domain/error.js'
 import { journalDir, type Layout } from '../domain/layout.js'
 import type { Operation } from '../domain/operation.js'
 import type { Store } from '../state/store.js'
+import { isStorageError, storageFailure } from '../system/durable-file.js'
 import type { Logger } from '../system/log.js'
 import { openJournal, type Journal, type JournalEntry, type JournalFound } from './journal.js'
 import type { OperationStart } from './operation-record.js'
@@ -97,7 +98,12 @@ function launch(
   resumed?: JournalEntry,
 ): { operation: Operation; result: Promise<void> } {
   const work = async (op: TransactionHandle) => {
-    await procedure.around(() => execute(deps, journal, procedure, op, resumed?.file))
+    try {
+      await procedure.around(() => execute(deps, journal, procedure, op, resumed?.file))
+    } catch (error) {
+      // Whatever step met it: what a disk refuses is an answer, not an accident of ours.
+      throw isStorageError(error) ? storageFailure(lowerFirst(about.title), error) : error
+    }
   }
   return deps.operations.start(about, work, { journaled: true, resumes: resumed?.operation })
 }
@@ -128,15 +134,26 @@ async function execute(
     throw await undone(deps, journal, procedure, file, op, error)
   }
   op.committed()
-  await finish(journal, procedure, file, op)
+  await finish(deps, journal, procedure, file, op)
 }
 
-async function finish(journal: Journal, procedure: BoundProcedure, file: string, op: BulkHandle): Promise<void> {
+async function finish(
+  { log }: Dependencies,
+  journal: Journal,
+  procedure: BoundProcedure,
+  file: string,
+  op: BulkHandle,
+): Promise<void> {
   for (const step of procedure.after) {
     op.step(step.title)
     await step.do(op)
   }
-  await journal.remove(file)
+  // All of it is done: an intent that stays does no harm, and the next start removes it.
+  await journal.remove(file).catch((error: unknown) => log.warn({ err: error, file }, 'an intent could not be removed'))
+}
+
+function lowerFirst(title: string): string {
+  return `${title.charAt(0).toLowerCase()}${title.slice(1)}`
 }
 
 /** Takes the steps back and answers with the error to throw. What can't be taken back stays in the journal. */
@@ -227,7 +244,7 @@ async function recoverOne(
   const { operation } = entry
   const known = deps.store.data.operations.find(({ id }) => id === operation.id)
   if (known?.outcome === 'committed') {
-    await deps.operations.recover(known, (op) => finish(journal, procedure, entry.file, op))
+    await deps.operations.recover(known, (op) => finish(deps, journal, procedure, entry.file, op))
     return 'finished'
   }
   if (procedure.resumable) {
