@@ -19,6 +19,7 @@ import {
   readConsolesSearch,
   readImagesSearch,
   readNodesSearch,
+  readOperationsSearch,
   readPeopleSearch,
 } from './search.js'
 
@@ -81,6 +82,17 @@ const images = createRoute({
   validateSearch: readImagesSearch,
   component: lazyRouteComponent(() => import('./pages/ImagesPage.js'), 'ImagesPage'),
 })
+const operations = createRoute({
+  getParentRoute: () => root,
+  path: 'operations',
+  validateSearch: readOperationsSearch,
+  component: lazyRouteComponent(() => import('./pages/OperationsPage.js'), 'OperationsPage'),
+})
+const operation = createRoute({
+  getParentRoute: () => root,
+  path: 'operations/$operationId',
+  component: lazyRouteComponent(() => import('./pages/OperationPage.js'), 'OperationPage'),
+})
 const people = createRoute({
   getParentRoute: () => root,
   path: 'people',
@@ -110,6 +122,8 @@ const routeTree = root.addChildren([
   node.addChildren([nodeOverview, nodeConsole, nodeDisk, nodeEvents, nodeSettings]),
   consoles,
   images,
+  operations,
+  operation,
   people,
   audit,
   health,

@@ -17,6 +17,10 @@ export function readNodesSearch(search: Record<string, unknown>) {
     selected: readText(search['selected'], 40_000),
     /** The create dialog is open: `yes`, or the id of the image to begin with. */
     new: readText(search['new'], 80),
+    /** The dialog for many is open. */
+    many: readOne(search['many'], ['yes']),
+    /** The id of the node that the clone dialog is about. */
+    clone: readText(search['clone'], 80),
   })
 }
 export type NodesSearch = ReturnType<typeof readNodesSearch>
@@ -50,3 +54,14 @@ export function readAuditSearch(search: Record<string, unknown>) {
     object: readText(search['object']),
   })
 }
+
+export const OPERATION_CHIPS = ['running', 'done', 'trouble'] as const
+
+export function readOperationsSearch(search: Record<string, unknown>) {
+  return said({
+    state: readList(search['state'], OPERATION_CHIPS).join(',') || undefined,
+    kind: readText(search['kind'], 40),
+    q: readText(search['q']),
+  })
+}
+export type OperationsSearch = ReturnType<typeof readOperationsSearch>

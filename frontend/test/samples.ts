@@ -1,5 +1,6 @@
 import { NODE_ACTIONS, type NodeView, nodeRefuses } from '@domain/node.js'
 import type { Operation } from '@domain/operation.js'
+import type { OperationPlan, SpaceNeed } from '@domain/plan.js'
 import type { User } from '@domain/user.js'
 
 export const NODE_ID = '11111111-1111-4111-8111-111111111111'
@@ -69,6 +70,38 @@ export function sampleOperation(change: Partial<Record<keyof Operation, unknown>
     cancellable: true,
     startedAt: '2026-11-21T08:00:00.000Z',
     endedAt: null,
+    outcome: null,
+    resources: [],
+    items: [],
+    request: null,
     ...change,
   } as Operation // the id is a brand over a string
+}
+
+export function samplePlan(change: Partial<OperationPlan> = {}): OperationPlan {
+  return {
+    kind: 'node.clone',
+    title: 'Clone web-07 to web-08',
+    steps: ['Make a disk over the shared layer', 'Record the node'],
+    space: [sampleSpace()],
+    creates: [{ type: 'node', name: 'web-08' }],
+    replaces: [],
+    warnings: [],
+    refusal: null,
+    ...change,
+  }
+}
+
+const GIB = 1024 ** 3
+
+export function sampleSpace(change: Partial<SpaceNeed> = {}): SpaceNeed {
+  return {
+    path: '/data/overlays',
+    requiredBytes: 2 * GIB,
+    availableBytes: 40 * GIB,
+    reservedBytes: 0,
+    keptFreeBytes: 0,
+    freeUpBytes: 0,
+    ...change,
+  }
 }

@@ -1,7 +1,7 @@
 import { MantineProvider } from '@mantine/core'
 import { Notifications } from '@mantine/notifications'
 import { type QueryClient, QueryClientProvider } from '@tanstack/react-query'
-import { createMemoryHistory, RouterProvider } from '@tanstack/react-router'
+import { createMemoryHistory, createRootRoute, createRouter, RouterProvider } from '@tanstack/react-router'
 import { render } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import type { ReactNode } from 'react'
@@ -19,6 +19,15 @@ export function show(part: ReactNode, client: QueryClient = createQueryClient())
     </MantineProvider>,
   )
   return { user, client, ...shown }
+}
+
+/** Renders a part that holds links. It appears a moment later. */
+export function showLinked(part: ReactNode, client: QueryClient = createQueryClient()) {
+  const router = createRouter({
+    routeTree: createRootRoute({ component: () => part }),
+    history: createMemoryHistory({ initialEntries: ['/'] }),
+  })
+  return show(<RouterProvider router={router as never} />, client) // links are checked against the page's own routes
 }
 
 /** Renders the whole page at an address; `address()` tells where it went. */

@@ -36,21 +36,23 @@ function useStarted<T>(ask: (about: T) => Promise<{ operation: Operation }>) {
 }
 
 export function useBuildImage() {
-  return useStarted((recipe: string) => request('POST', 'images/build', { body: { recipe } }))
+  return useStarted((recipe: string) => request('POST', 'images/build', { body: { recipe }, once: true }))
 }
 
 export function usePullImage() {
-  return useStarted((id: string) => request('POST', 'images/pull', { body: { id } }))
+  return useStarted((id: string) => request('POST', 'images/pull', { body: { id }, once: true }))
 }
 
 /** `path` is a file on the server's own disk. */
 export function useImportImage() {
-  return useStarted((about: ImageAbout & { path: string }) => request('POST', 'images/import', { body: about }))
+  return useStarted((about: ImageAbout & { path: string }) =>
+    request('POST', 'images/import', { body: about, once: true }),
+  )
 }
 
 export function useImportUpload() {
   return useStarted((about: ImageAbout & { uploadId: string }) =>
-    request('POST', 'images/import-upload', { body: about }),
+    request('POST', 'images/import-upload', { body: about, once: true }),
   )
 }
 

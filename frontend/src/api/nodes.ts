@@ -19,12 +19,6 @@ export const nodesKey = ['nodes'] as const
 export const nodeKey = (id: string) => ['nodes', id] as const
 export const nodeEventsKey = (id: string) => ['nodes', id, 'events'] as const
 
-export interface DeletePlan {
-  node: { id: string; name: string }
-  keepsStorage: boolean
-  files: { path: string; bytes: number; what: string }[]
-}
-
 export const nodesQuery = queryOptions({
   queryKey: nodesKey,
   queryFn: async ({ signal }) => (await request<{ nodes: NodeView[] }>('GET', 'nodes', { signal })).nodes,
@@ -50,15 +44,6 @@ export function useNodeEvents(id: string) {
     queryKey: nodeEventsKey(id),
     queryFn: async ({ signal }) =>
       (await request<{ events: NodeEvent[] }>('GET', `nodes/${id}/events`, { signal })).events,
-  })
-}
-
-export function useDeletePlan(id: string) {
-  return useQuery({
-    queryKey: ['nodes', id, 'delete-plan'],
-    queryFn: async ({ signal }) =>
-      (await request<{ plan: DeletePlan }>('GET', `nodes/${id}/delete-plan`, { signal })).plan,
-    staleTime: 0,
   })
 }
 
@@ -90,7 +75,7 @@ export function useCreateNode() {
   const client = useQueryClient()
   return useMutation({
     mutationFn: (node: NewNode) =>
-      request<{ node: NodeView; guestPassword: string | null }>('POST', 'nodes', { body: node }),
+      request<{ node: NodeView; guestPassword: string | null }>('POST', 'nodes', { body: node, once: true }),
     onSuccess: ({ node }) => rememberNode(client, node),
   })
 }

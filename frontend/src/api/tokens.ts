@@ -23,7 +23,7 @@ export function useCreateToken() {
   const client = useQueryClient()
   return useMutation({
     mutationFn: (name: string) =>
-      request<{ token: string; record: TokenRecord }>('POST', 'session/tokens', { body: { name } }),
+      request<{ token: string; record: TokenRecord }>('POST', 'session/tokens', { body: { name }, once: true }),
     onSuccess: () => client.invalidateQueries({ queryKey: tokensKey }),
   })
 }

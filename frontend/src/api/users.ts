@@ -17,7 +17,7 @@ export function useCreateUser() {
   const client = useQueryClient()
   return useMutation({
     mutationFn: (user: Partial<CreateUser> & Pick<CreateUser, 'login'>) =>
-      request<{ user: User; password: string | null }>('POST', 'users', { body: user }),
+      request<{ user: User; password: string | null }>('POST', 'users', { body: user, once: true }),
     onSuccess: () => client.invalidateQueries({ queryKey: usersKey }),
   })
 }
@@ -36,7 +36,8 @@ export function useUpdateUser() {
 export function useResetPassword() {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: (id: string) => request<{ user: User; password: string }>('POST', `users/${id}/reset-password`),
+    mutationFn: (id: string) =>
+      request<{ user: User; password: string }>('POST', `users/${id}/reset-password`, { once: true }),
     onSuccess: () => client.invalidateQueries({ queryKey: usersKey }),
   })
 }

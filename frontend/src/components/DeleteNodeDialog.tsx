@@ -1,11 +1,10 @@
 import type { NodeView } from '@domain/node.js'
-import { Checkbox, Skeleton } from '@mantine/core'
+import { Checkbox } from '@mantine/core'
 import { useState } from 'react'
-import { type DeletePlan, useDeleteNode, useDeletePlan } from '../api/nodes.js'
-import { formatSize } from '../util/size.js'
+import { useDeleteNode } from '../api/nodes.js'
+import { usePlan } from '../api/plans.js'
+import { PlanView } from '../plan/PlanView.js'
 import { ConfirmDialog } from './ConfirmDialog.js'
-import classes from './Dialog.module.css'
-import { ErrorNotice } from './ErrorNotice.js'
 import { toastDone } from './toast.js'
 
 interface Props {
@@ -16,10 +15,10 @@ interface Props {
 
 /** Shows the server's own plan: what goes, what stays, with sizes. The storage stays unless one asks for its removal. */
 export function DeleteNodeDialog({ node, onClose, onDeleted }: Props) {
-  const plan = useDeletePlan(node.id)
   const deletion = useDeleteNode()
   const [deleteStorage, setDeleteStorage] = useState(false)
-  const total = plan.data?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0
+  const path = `nodes/${node.id}${deleteStorage ? '?deleteStorage=true' : ''}`
+  const { plan, error, fresh } = usePlan({ method: 'DELETE', path })
 
   const confirm = async () => {
     try {
@@ -47,32 +46,15 @@ export function DeleteNodeDialog({ node, onClose, onDeleted }: Props) {
     >
       <p>
         {deleteStorage
-          ? 'The node goes, and these files move to the trash:'
-          : 'The node goes. These files stay on the server and can be attached to a new node:'}
+          ? 'The node goes, and its disk moves to the trash: it can be brought back until the trash is emptied.'
+          : 'The node goes. Its disk stays on the server and can be attached to a new node.'}
       </p>
-      {plan.isPending && <Skeleton height={56} />}
-      {plan.isError && <ErrorNotice what="Its files could not be listed" error={plan.error} />}
-      {plan.data && <Files plan={plan.data} />}
+      <PlanView plan={plan} error={error} fresh={fresh} waiting="" />
       <Checkbox
         checked={deleteStorage}
         onChange={(event) => setDeleteStorage(event.currentTarget.checked)}
-        label={`Delete the disk as well${total > 0 ? ` (frees ${formatSize(total)} when the trash is emptied)` : ''}`}
+        label="Delete the disk as well"
       />
     </ConfirmDialog>
-  )
-}
-
-function Files({ plan }: { plan: DeletePlan }) {
-  if (plan.files.length === 0) return <p className={classes['soft']}>It has no files.</p>
-  return (
-    <ul className={classes['files']} aria-label="Files of this node">
-      {plan.files.map((file) => (
-        <li key={file.path}>
-          <span className={classes['what']}>{file.what}</span>
-          <span>{formatSize(file.bytes)}</span>
-          <code title={file.path}>{file.path.split('/').at(-1)}</code>
-        </li>
-      ))}
-    </ul>
   )
 }

@@ -1,10 +1,19 @@
 import type { NodeView } from '@domain/node.js'
 import { ActionIcon, Menu } from '@mantine/core'
-import { IconDots, IconPlayerPlay, IconPlayerStop, IconPlugX, IconRefresh, IconTrash } from '@tabler/icons-react'
+import {
+  IconCopyPlus,
+  IconDots,
+  IconPlayerPlay,
+  IconPlayerStop,
+  IconPlugX,
+  IconRefresh,
+  IconTrash,
+} from '@tabler/icons-react'
 import { lazy, Suspense, useState } from 'react'
 import { MenuAction } from './MenuAction.js'
 import { usePowerButtons } from './power.js'
 
+const CloneDialog = lazy(async () => ({ default: (await import('../clone/CloneDialog.js')).CloneDialog }))
 const DeleteNodeDialog = lazy(async () => ({ default: (await import('./DeleteNodeDialog.js')).DeleteNodeDialog }))
 const RestartDialog = lazy(async () => ({ default: (await import('./RestartDialog.js')).RestartDialog }))
 const SwitchOffDialog = lazy(async () => ({ default: (await import('./SwitchOffDialog.js')).SwitchOffDialog }))
@@ -20,7 +29,7 @@ interface Props {
 /** Everything that can be done with a node, in the order of how often it is; what can't be done says why. */
 export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Props) {
   const power = usePowerButtons()
-  const [dialog, setDialog] = useState<'delete' | 'restart' | 'switch-off' | null>(null)
+  const [dialog, setDialog] = useState<'clone' | 'delete' | 'restart' | 'switch-off' | null>(null)
   return (
     <>
       <Menu>
@@ -40,6 +49,10 @@ export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Pro
             Restart…
           </MenuAction>
           <Menu.Divider />
+          <MenuAction icon={IconCopyPlus} reason={node.actions.clone} onClick={() => setDialog('clone')}>
+            Clone…
+          </MenuAction>
+          <Menu.Divider />
           <MenuAction icon={IconPlugX} reason={node.actions.stop} onClick={() => setDialog('switch-off')}>
             Switch off now…
           </MenuAction>
@@ -49,6 +62,7 @@ export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Pro
         </Menu.Dropdown>
       </Menu>
       <Suspense>
+        {dialog === 'clone' && <CloneDialog node={node} onClose={() => setDialog(null)} />}
         {dialog === 'delete' && (
           <DeleteNodeDialog node={node} onClose={() => setDialog(null)} {...(onDeleted ? { onDeleted } : {})} />
         )}

@@ -1,9 +1,16 @@
 import { Select } from '@mantine/core'
-import { useCurrentUser, useMay } from '../../api/current-user.js'
-import { useUsers } from '../../api/users.js'
+import { useCurrentUser, useMay } from '../api/current-user.js'
+import { useUsers } from '../api/users.js'
+
+interface Props {
+  value: string
+  /** Who owns it now: may stay the owner, whoever else may be chosen. */
+  keep?: { id: string; login: string }
+  onChange: (id: string) => void
+}
 
 /** For whom the node is: oneself, or those whom one may create nodes for. */
-export function OwnerPicker({ value, onChange }: { value: string; onChange: (id: string) => void }) {
+export function OwnerPicker({ value, keep, onChange }: Props) {
   const me = useCurrentUser()
   const may = useMay()
   const users = useUsers()
@@ -18,6 +25,7 @@ export function OwnerPicker({ value, onChange }: { value: string; onChange: (id:
       label: user.displayName ? `${user.displayName} (${user.login})` : user.login,
     })),
   ]
+  if (keep && !data.some((one) => one.value === keep.id)) data.push({ value: keep.id, label: keep.login })
   return (
     <Select
       label="Owner"

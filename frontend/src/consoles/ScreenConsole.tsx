@@ -1,7 +1,7 @@
 import RFB from '@novnc/novnc'
 import { type Ref, useEffect, useEffectEvent, useImperativeHandle, useState } from 'react'
 import type { ConsoleViewProps, ScreenHandle } from './console-view.js'
-import { download, fileName } from './download.js'
+import { download, fileName } from '../util/download.js'
 import { isReleaseChord } from './release-chord.js'
 import { screenChannel } from './rfb-channel.js'
 import classes from './ScreenConsole.module.css'

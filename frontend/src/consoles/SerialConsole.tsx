@@ -1,7 +1,7 @@
 import '@xterm/xterm/css/xterm.css'
 import { type Ref, useEffect, useEffectEvent, useImperativeHandle, useState } from 'react'
 import type { ConsoleViewProps, SerialHandle } from './console-view.js'
-import { download, fileName } from './download.js'
+import { download, fileName } from '../util/download.js'
 import { isReleaseChord } from './release-chord.js'
 import classes from './SerialConsole.module.css'
 import { attachSerial, type SerialSession } from './serial-session.js'

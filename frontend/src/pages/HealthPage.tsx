@@ -1,6 +1,7 @@
 import { type HealthCheck, worstFirst } from '@domain/health.js'
 import { Button, Skeleton } from '@mantine/core'
 import { IconArrowRight, IconRefresh } from '@tabler/icons-react'
+import { Link } from '@tanstack/react-router'
 import { useMay } from '../api/current-user.js'
 import { useHealth } from '../api/health.js'
 import { useSafeMode } from '../api/system.js'
@@ -10,6 +11,7 @@ import type { Shape, Tone } from '../components/node-status.js'
 import { PageHeader } from '../components/PageHeader.js'
 import { SafeModeNotice } from '../components/SafeModeNotice.js'
 import { Words } from '../components/Words.js'
+import { readRecovery } from '../util/recovery.js'
 import { NotFoundPage } from './NotFoundPage.js'
 import classes from './HealthPage.module.css'
 
@@ -67,9 +69,13 @@ function Check({ check }: { check: HealthCheck }) {
       </span>
       <h2>{check.title}</h2>
       <div className={classes['words']}>
-        <p>
-          <Words>{check.message}</Words>
-        </p>
+        {check.id === 'recovery' ? (
+          <Recovery message={check.message} />
+        ) : (
+          <p>
+            <Words>{check.message}</Words>
+          </p>
+        )}
         {check.hint && (
           <p className={classes['hint']}>
             <IconArrowRight size={14} stroke={1.75} aria-hidden />
@@ -80,6 +86,30 @@ function Check({ check }: { check: HealthCheck }) {
         )}
       </div>
     </li>
+  )
+}
+
+/** What the last start found half done: one line for each way that it ended. */
+function Recovery({ message }: { message: string }) {
+  const { opening, endings } = readRecovery(message)
+  return (
+    <>
+      <p>{opening}</p>
+      {endings.length > 0 && (
+        <>
+          <ul className={classes['endings']}>
+            {endings.map((ending) => (
+              <li key={ending}>{ending}</li>
+            ))}
+          </ul>
+          <p>
+            <Link to="/operations" search={{ state: 'trouble' }}>
+              See these operations
+            </Link>
+          </p>
+        </>
+      )}
+    </>
   )
 }
 

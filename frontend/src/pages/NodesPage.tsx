@@ -1,5 +1,5 @@
 import { useMediaQuery } from '@mantine/hooks'
-import { IconPlus } from '@tabler/icons-react'
+import { IconPlus, IconStack2 } from '@tabler/icons-react'
 import { getRouteApi } from '@tanstack/react-router'
 import { lazy, Suspense, useRef } from 'react'
 import { useCurrentUser, useMay } from '../api/current-user.js'
@@ -24,6 +24,11 @@ import { useSelection } from './nodes/use-selection.js'
 const CreateNodeDialog = lazy(async () => ({
   default: (await import('./nodes/CreateNodeDialog.js')).CreateNodeDialog,
 }))
+
+const CreateManyDialog = lazy(async () => ({
+  default: (await import('./nodes/many/CreateManyDialog.js')).CreateManyDialog,
+}))
+const CloneDialog = lazy(async () => ({ default: (await import('../clone/CloneDialog.js')).CloneDialog }))
 
 const SafeModeNotice = lazy(async () => ({ default: (await import('../components/SafeModeNotice.js')).SafeModeNotice }))
 
@@ -52,6 +57,7 @@ export function NodesPage() {
   const selection = useSelection(shown, search.selected, (selected) => change({ selected }))
   const narrow = useMediaQuery('(max-width: 47.99em)', false, { getInitialValueInEffect: false })
   const view = narrow ? 'cards' : (search.view ?? (staff ? 'table' : 'cards'))
+  const cloned = all.find((node) => node.id === search.clone && node.actions.clone === null)
   const list = useListKeys({ nodes: shown, selection, filterField, columns: view === 'cards' })
 
   if (nodes.isPending) return <NodesSkeleton />
@@ -60,13 +66,25 @@ export function NodesPage() {
       <PageHeader
         title={staff ? 'Nodes' : 'My nodes'}
         actions={
-          <ButtonLink
-            to="/nodes"
-            search={(before) => ({ ...before, new: 'yes' })}
-            leftSection={<IconPlus size={16} aria-hidden />}
-          >
-            New node
-          </ButtonLink>
+          <>
+            {staff && (
+              <ButtonLink
+                to="/nodes"
+                search={(before) => ({ ...before, many: 'yes' })}
+                variant="default"
+                leftSection={<IconStack2 size={16} stroke={1.75} aria-hidden />}
+              >
+                Create many
+              </ButtonLink>
+            )}
+            <ButtonLink
+              to="/nodes"
+              search={(before) => ({ ...before, new: 'yes' })}
+              leftSection={<IconPlus size={16} aria-hidden />}
+            >
+              New node
+            </ButtonLink>
+          </>
         }
       />
       <div className={classes['page']}>
@@ -103,6 +121,8 @@ export function NodesPage() {
       </div>
       <Suspense>
         {search.new && <CreateNodeDialog begin={search.new} onClose={() => change({ new: undefined })} />}
+        {search.many && <CreateManyDialog onClose={() => change({ many: undefined })} />}
+        {cloned && <CloneDialog node={cloned} onClose={() => change({ clone: undefined })} />}
       </Suspense>
     </>
   )

@@ -1,12 +1,13 @@
 import { Link, useLocation, useParams } from '@tanstack/react-router'
 import { useNode } from '../api/nodes.js'
+import { useOperation } from '../api/operations.js'
 import classes from './Breadcrumb.module.css'
 import { usePlaces } from './places.js'
 
 /** Where I am, as links back. */
 export function Breadcrumb() {
   const pathname = useLocation({ select: (location) => location.pathname })
-  const { nodeId } = useParams({ strict: false })
+  const { nodeId, operationId } = useParams({ strict: false })
   const places = usePlaces()
   const place = places.find((one) => pathname.includes(one.to))
   const label = place?.label ?? (pathname.includes('/account') ? 'My account' : 'SandLabX')
@@ -14,7 +15,7 @@ export function Breadcrumb() {
     <nav className={classes['trail']} aria-label="Breadcrumb">
       <ol>
         <li>
-          {place && nodeId ? (
+          {place && (nodeId ?? operationId) ? (
             <Link to={place.to}>{label}</Link>
           ) : (
             <span aria-current="page" className={classes['here']}>
@@ -27,6 +28,11 @@ export function Breadcrumb() {
             <NodeName id={nodeId} />
           </li>
         )}
+        {operationId && (
+          <li>
+            <OperationTitle id={operationId} />
+          </li>
+        )}
       </ol>
     </nav>
   )
@@ -37,6 +43,15 @@ function NodeName({ id }: { id: string }) {
   return (
     <span aria-current="page" className={classes['here']}>
       {node.data?.name ?? (node.isError ? 'not found' : '…')}
+    </span>
+  )
+}
+
+function OperationTitle({ id }: { id: string }) {
+  const operation = useOperation(id)
+  return (
+    <span aria-current="page" className={classes['here']}>
+      {operation.data?.title ?? (operation.isError ? 'not found' : '…')}
     </span>
   )
 }

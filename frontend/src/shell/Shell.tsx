@@ -1,6 +1,6 @@
 import type { Topic } from '@domain/event.js'
 import { useLocation } from '@tanstack/react-router'
-import { lazy, Suspense, useRef, useState } from 'react'
+import { lazy, Suspense, useCallback, useRef, useState } from 'react'
 import { Outlet } from '@tanstack/react-router'
 import { useMay } from '../api/current-user.js'
 import { useLiveUpdates } from '../api/live.js'
@@ -12,6 +12,7 @@ import { Rail } from './Rail.js'
 import classes from './Shell.module.css'
 import { useStoredFlag } from './stored-flag.js'
 import { TasksDrawer } from './TasksDrawer.js'
+import { TasksProvider } from './tasks-state.js'
 import { TopLine } from './TopLine.js'
 import { useGlobalKeys } from './use-global-keys.js'
 
@@ -23,6 +24,7 @@ export function Shell() {
   const live = useLiveUpdates(useTopics())
   const [narrow, toggleNarrow] = useStoredFlag('rail-narrow')
   const [tasks, toggleTasks, setTasks] = useStoredFlag('tasks-open')
+  const openTasks = useCallback(() => setTasks(true), [setTasks])
   const [overlay, setOverlay] = useState<'palette' | 'keys' | null>(null)
   const main = useRef<HTMLElement>(null)
   const bare = useLocation({ select: ({ pathname }) => pathname.endsWith('/consoles') })
@@ -36,27 +38,29 @@ export function Shell() {
 
   return (
     <LiveProvider value={live}>
-      <div className={classes['shell']} data-narrow={narrow || undefined} data-stale={live === 'paused' || undefined}>
-        <button type="button" className={classes['skip']} onClick={() => main.current?.focus()}>
-          Skip to the content
-        </button>
-        <Rail narrow={narrow} onToggle={toggleNarrow} />
-        <div className={classes['column']} data-bare={bare || undefined}>
-          <TopLine tasksOpen={tasks} onTasks={toggleTasks} onPalette={() => setOverlay('palette')} />
-          <LiveBanner state={live} />
-          <main ref={main} tabIndex={-1} className={classes['main']} data-bare={bare || undefined}>
-            <Outlet />
-          </main>
-          {tasks && <TasksDrawer onClose={() => setTasks(false)} />}
-          <BottomBar />
+      <TasksProvider value={openTasks}>
+        <div className={classes['shell']} data-narrow={narrow || undefined} data-stale={live === 'paused' || undefined}>
+          <button type="button" className={classes['skip']} onClick={() => main.current?.focus()}>
+            Skip to the content
+          </button>
+          <Rail narrow={narrow} onToggle={toggleNarrow} />
+          <div className={classes['column']} data-bare={bare || undefined}>
+            <TopLine tasksOpen={tasks} onTasks={toggleTasks} onPalette={() => setOverlay('palette')} />
+            <LiveBanner state={live} />
+            <main ref={main} tabIndex={-1} className={classes['main']} data-bare={bare || undefined}>
+              <Outlet />
+            </main>
+            {tasks && <TasksDrawer onClose={() => setTasks(false)} />}
+            <BottomBar />
+          </div>
         </div>
-      </div>
-      <Suspense>
-        {overlay === 'palette' && (
-          <Palette onClose={() => setOverlay(null)} onKeys={() => setOverlay('keys')} onTasks={() => setTasks(true)} />
-        )}
-        {overlay === 'keys' && <KeysOverlay onClose={() => setOverlay(null)} />}
-      </Suspense>
+        <Suspense>
+          {overlay === 'palette' && (
+            <Palette onClose={() => setOverlay(null)} onKeys={() => setOverlay('keys')} onTasks={openTasks} />
+          )}
+          {overlay === 'keys' && <KeysOverlay onClose={() => setOverlay(null)} />}
+        </Suspense>
+      </TasksProvider>
     </LiveProvider>
   )
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import { screen, waitFor } from '@testing-library/react'
 import { fakeServer } from '../../test/fake-server.js'
-import { sampleOperation } from '../../test/samples.js'
-import { show } from '../../test/show.js'
+import { NODE_ID, sampleOperation } from '../../test/samples.js'
+import { show, showLinked } from '../../test/show.js'
 import { notePace } from '../util/pace-store.js'
 import { TaskRow } from './TaskRow.js'
 
@@ -30,7 +30,7 @@ describe('a task', () => {
   })
 
   it('says what failed and what to do, and opens its log', async () => {
-    const { user } = show(
+    const { user } = showLinked(
       <TaskRow
         operation={sampleOperation({
           state: 'failed',
@@ -40,10 +40,29 @@ describe('a task', () => {
         })}
       />,
     )
-    expect(screen.getByText('The file is not what was announced. Try again.')).toBeTruthy()
+    expect(await screen.findByText('The file is not what was announced. Try again.')).toBeTruthy()
     expect(screen.queryByText(/downloading/)).toBeNull()
     await user.click(screen.getByRole('button', { name: /Download Debian 13/ }))
     expect(screen.getByText(/downloading/)).toBeTruthy()
     expect(screen.getByText('Took 30 s')).toBeTruthy()
   })
+
+  it('says which of many are done, and why others are not', async () => {
+    const { user } = showLinked(<TaskRow operation={sampleOperation({ ...BATCH, progress: null, bytesDone: null })} />)
+    expect(await screen.findByText(/67 % · 1 of 3 done, 1 failed/)).toBeTruthy()
+    await user.click(screen.getByRole('button', { name: /Create 3 nodes/ }))
+    expect(screen.getByRole('link', { name: 'web-1' }).getAttribute('href')).toBe(`/nodes/${NODE_ID}`)
+    expect(screen.getByText('web-2 exists already.')).toBeTruthy()
+    expect(screen.queryByRole('link', { name: 'web-3' })).toBeNull()
+  })
 })
+
+const BATCH = {
+  kind: 'node.create',
+  title: 'Create 3 nodes',
+  items: [
+    { name: 'web-1', id: NODE_ID, state: 'succeeded', error: null },
+    { name: 'web-2', id: null, state: 'failed', error: { code: 'name_taken', message: 'web-2 exists already.' } },
+    { name: 'web-3', id: null, state: 'running', error: null },
+  ],
+}

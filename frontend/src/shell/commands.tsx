@@ -2,11 +2,13 @@ import type { NodeView } from '@domain/node.js'
 import type { MantineColorScheme } from '@mantine/core'
 import {
   IconChecklist,
+  IconCopyPlus,
   IconKeyboard,
   IconMoon,
   IconPlayerPlay,
   IconPlayerStop,
   IconPlus,
+  IconStack2,
   IconSun,
   IconTerminal2,
   IconUser,
@@ -58,7 +60,7 @@ export function nodeCommands(nodes: readonly NodeView[], power: PowerButtons, na
         run: () => void navigate({ to: '/nodes/$nodeId', params }),
       },
     ]
-    const { console: noConsole, start, stop } = node.actions
+    const { console: noConsole, start, stop, clone } = node.actions
     if (noConsole === null) {
       const open = () => void navigate({ to: '/nodes/$nodeId/console', params })
       commands.push(act('console', `Console of ${node.name}`, <IconTerminal2 {...ICON} />, open))
@@ -68,6 +70,10 @@ export function nodeCommands(nodes: readonly NodeView[], power: PowerButtons, na
     }
     if (stop === null) {
       commands.push(act('stop', `Stop ${node.name}`, <IconPlayerStop {...ICON} />, () => power.run(node, 'stop')))
+    }
+    if (clone === null) {
+      const open = () => void navigate({ to: '/nodes', search: { clone: node.id } })
+      commands.push(act('clone', `Clone ${node.name}`, <IconCopyPlus {...ICON} />, open))
     }
     return commands
   })
@@ -90,6 +96,14 @@ export function pageCommands(tools: {
       keys: ['n'],
       weight: 1,
       run: () => void navigate({ to: '/nodes', search: { new: 'yes' } }),
+    },
+    {
+      id: 'create-many',
+      label: 'Create many nodes',
+      words: 'batch class list csv',
+      icon: <IconStack2 {...ICON} />,
+      weight: 1,
+      run: () => void navigate({ to: '/nodes', search: { many: 'yes' } }),
     },
     ...places.map(({ to, label, key, icon: Icon }) => ({
       id: `go-${to}`,

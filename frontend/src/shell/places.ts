@@ -3,6 +3,7 @@ import {
   IconActivityHeartbeat,
   IconDisc,
   IconHistory,
+  IconListCheck,
   IconServer2,
   IconTerminal2,
   IconUsers,
@@ -11,7 +12,7 @@ import {
 import { useMay } from '../api/current-user.js'
 
 export interface Place {
-  to: '/nodes' | '/consoles' | '/images' | '/people' | '/audit' | '/health'
+  to: '/nodes' | '/consoles' | '/images' | '/operations' | '/people' | '/audit' | '/health'
   label: string
   icon: TablerIcon
   /** Pressed after `g`. */
@@ -24,6 +25,7 @@ const PLACES: readonly Place[] = [
   { to: '/nodes', label: 'Nodes', icon: IconServer2, key: 'n' },
   { to: '/consoles', label: 'Consoles', icon: IconTerminal2, key: 'c' },
   { to: '/images', label: 'Images', icon: IconDisc, key: 'i', needs: 'image.manage' },
+  { to: '/operations', label: 'Operations', icon: IconListCheck, key: 'o', needs: 'operation.list' },
   { to: '/people', label: 'People', icon: IconUsers, key: 'p', needs: 'user.list' },
   { to: '/audit', label: 'Activity', icon: IconHistory, key: 'a', needs: 'audit.read' },
   { to: '/health', label: 'Health', icon: IconActivityHeartbeat, key: 'h', needs: 'health.readDetails' },

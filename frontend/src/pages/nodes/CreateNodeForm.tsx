@@ -1,6 +1,6 @@
 import type { ImageView } from '@domain/image.js'
 import { createNodeSchema } from '@domain/node.js'
-import { GIB, MIB } from '@domain/units.js'
+import { MIB } from '@domain/units.js'
 import { Button, Checkbox, Switch, TextInput } from '@mantine/core'
 import { IconRefresh } from '@tabler/icons-react'
 import { type FormEvent, useMemo, useState } from 'react'
@@ -8,18 +8,17 @@ import { ApiError } from '../../api/client.js'
 import { useCurrentUser, useMay } from '../../api/current-user.js'
 import { useCreateNode, useNodes } from '../../api/nodes.js'
 import { IconAction } from '../../components/ActionButton.js'
-import { CountField } from '../../components/CountField.js'
 import dialog from '../../components/Dialog.module.css'
 import { ErrorNotice } from '../../components/ErrorNotice.js'
-import { SizeField } from '../../components/SizeField.js'
-import { DISK_STEPS, MEMORY_STEPS } from '../../util/sizes.js'
+import { OwnerPicker } from '../../components/OwnerPicker.js'
 import { suggestName } from '../../util/suggest.js'
 import { problemsOf } from '../../util/validate.js'
 import type { Created } from './CreateNodeDialog.js'
 import classes from './CreateNodeForm.module.css'
 import { type Guest, GuestFields } from './GuestFields.js'
 import { ImagePicker } from './ImagePicker.js'
-import { OwnerPicker } from './OwnerPicker.js'
+import { type Sizes, sizesFor } from './node-sizes.js'
+import { SizeFields } from './SizeFields.js'
 
 interface Props {
   images: readonly ImageView[]
@@ -36,7 +35,7 @@ export function CreateNodeForm({ images, begin, onCreated, onCancel }: Props) {
   const taken = useMemo(() => new Set(nodes.data?.map((node) => node.name)), [nodes.data])
   const [name, setName] = useState(() => suggestName(taken))
   const [imageId, setImageId] = useState<string>(images.find((image) => image.id === begin)?.id ?? images[0]?.id ?? '')
-  const [sizes, setSizes] = useState<{ cpus: number; memory?: number; disk?: number }>({ cpus: 1 })
+  const [sizes, setSizes] = useState<Sizes>({ cpus: 1 })
   const [guest, setGuest] = useState<Guest>({ user: '', password: '', sshKey: '' })
   const [ownerId, setOwnerId] = useState<string>(user.id)
   const [internet, setInternet] = useState(false)
@@ -44,10 +43,7 @@ export function CreateNodeForm({ images, begin, onCreated, onCancel }: Props) {
   const [problems, setProblems] = useState<Record<string, string>>({})
 
   const image = images.find((one) => one.id === imageId)
-  const minimumMemory = (image?.minimumMemoryMib ?? 64) * MIB
-  const minimumDisk = image?.virtualSizeBytes ?? GIB
-  const memory = Math.max(sizes.memory ?? 0, minimumMemory)
-  const disk = Math.max(sizes.disk ?? 0, minimumDisk)
+  const { memory, disk } = sizesFor(image, sizes)
 
   const submit = (event: FormEvent) => {
     event.preventDefault()
@@ -94,34 +90,7 @@ export function CreateNodeForm({ images, begin, onCreated, onCancel }: Props) {
           }
         />
         {may('node.createForOthers') && <OwnerPicker value={ownerId} onChange={setOwnerId} />}
-        <div className={classes['sizes']}>
-          <CountField
-            label="CPUs"
-            value={sizes.cpus}
-            minimum={1}
-            slideTo={8}
-            maximum={64}
-            error={problems['cpus']}
-            onChange={(cpus) => setSizes({ ...sizes, cpus })}
-          />
-          <SizeField
-            label="Memory"
-            bytes={memory}
-            steps={MEMORY_STEPS}
-            minimum={minimumMemory}
-            error={problems['memoryMib']}
-            onChange={(next) => setSizes({ ...sizes, memory: next })}
-          />
-          <SizeField
-            label="Disk"
-            bytes={disk}
-            steps={[minimumDisk, ...DISK_STEPS.filter((step) => step > minimumDisk)]}
-            minimum={minimumDisk}
-            error={problems['diskBytes']}
-            onChange={(next) => setSizes({ ...sizes, disk: next })}
-          />
-        </div>
-        <p className={classes['note']}>A disk takes room on the server only as it fills.</p>
+        <SizeFields image={image} sizes={sizes} problems={problems} onChange={setSizes} />
         {image?.cloudInit ? (
           <GuestFields guest={guest} problems={problems} onChange={setGuest} />
         ) : (

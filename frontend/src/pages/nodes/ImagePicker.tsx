@@ -6,11 +6,13 @@ import classes from './ImagePicker.module.css'
 interface Props {
   images: readonly ImageView[]
   value: string
+  /** The chosen one has the focus at first. */
+  focus?: boolean
   onChange: (id: string) => void
 }
 
 /** Radio buttons that say what an image is, how big it is and how one gets in. */
-export function ImagePicker({ images, value, onChange }: Props) {
+export function ImagePicker({ images, value, focus = true, onChange }: Props) {
   const chosen = useFocusOnMount<HTMLInputElement>()
   return (
     <fieldset className={classes['picker']}>
@@ -22,7 +24,7 @@ export function ImagePicker({ images, value, onChange }: Props) {
               type="radio"
               name="image"
               value={image.id}
-              ref={image.id === value ? chosen : null}
+              ref={focus && image.id === value ? chosen : null}
               checked={image.id === value}
               onChange={() => onChange(image.id)}
             />

@@ -1,7 +1,8 @@
 import type { NodeView } from '@domain/node.js'
-import { SegmentedControl, Tooltip, UnstyledButton, VisuallyHidden } from '@mantine/core'
+import { SegmentedControl, Tooltip, VisuallyHidden } from '@mantine/core'
 import { IconLayoutGrid, IconList, IconSearch } from '@tabler/icons-react'
 import type { ReactNode, RefObject } from 'react'
+import { ChipButton } from '../../components/ChipButton.js'
 import { Mark } from '../../components/Mark.js'
 import type { Shape, Tone } from '../../components/node-status.js'
 import { SlowField } from '../../components/SlowField.js'
@@ -36,10 +37,9 @@ export function NodesToolbar({ nodes, search, view, staff, field, onChange }: Pr
       <FilterField field={field} text={search.q ?? ''} onChange={(q) => onChange({ q })} />
       <div className={classes['chips']}>
         {CHIPS.filter((chip) => counts[chip] > 0 || chips.includes(chip)).map((chip) => (
-          <ChipButton key={chip} pressed={chips.includes(chip)} onClick={() => toggle(chip)}>
+          <ChipButton key={chip} pressed={chips.includes(chip)} count={counts[chip]} onClick={() => toggle(chip)}>
             <Mark shape={CHIP_FACES[chip].shape} tone={CHIP_FACES[chip].tone} />
             {CHIP_FACES[chip].word}
-            <span className={classes['count']}>{counts[chip]}</span>
           </ChipButton>
         ))}
         {staff && (
@@ -92,14 +92,6 @@ function FilterField({
         if (event.key === 'Enter') document.querySelector<HTMLElement>('[data-row]')?.focus()
       }}
     />
-  )
-}
-
-function ChipButton({ pressed, onClick, children }: { pressed: boolean; onClick: () => void; children: ReactNode }) {
-  return (
-    <UnstyledButton className={classes['chip']} aria-pressed={pressed} onClick={onClick}>
-      {children}
-    </UnstyledButton>
   )
 }
 

@@ -1,0 +1,120 @@
+import type { NodeView } from '@domain/node.js'
+import { Checkbox, PasswordInput, Select, TextInput, UnstyledButton } from '@mantine/core'
+import { IconChevronRight } from '@tabler/icons-react'
+import { useId, useState } from 'react'
+import { useSnapshots } from '../api/clones.js'
+import { RadioCards } from '../components/RadioCards.js'
+import { formatSize } from '../util/size.js'
+import { exactTime } from '../util/time.js'
+import type { CloneForm } from './clone-request.js'
+import classes from './CloneNodeForm.module.css'
+
+interface Props {
+  node: NodeView
+  form: CloneForm
+  problems: Record<string, string>
+  onChange: (change: Partial<CloneForm>) => void
+}
+
+/** What is cloned and how: linked or full, from which moment, with a snapshot of before. */
+export function CloneWhat({ node, form, problems, onChange }: Props) {
+  const snapshots = useSnapshots(node.id)
+  const used = node.diskUsedBytes === null ? 'what it holds' : `about ${formatSize(node.diskUsedBytes)}`
+  return (
+    <>
+      <RadioCards
+        legend="Disk"
+        name="kind"
+        wide
+        value={form.kind}
+        onChange={(kind) => onChange({ kind })}
+        options={[
+          {
+            value: 'linked',
+            title: 'Linked',
+            text: 'Ready at once: it shares what is there now and keeps only its own changes.',
+          },
+          {
+            value: 'full',
+            title: 'Full',
+            text: `A disk of its own that needs no other file: ${used} and the image are copied.`,
+          },
+        ]}
+      />
+      {snapshots.data && snapshots.data.length > 0 && (
+        <Select
+          label="From"
+          data={[
+            { value: '', label: 'The disk as it is now' },
+            ...snapshots.data.map((layer) => ({
+              value: layer.name ?? '',
+              label: `${layer.name}, ${exactTime(layer.createdAt)}, ${formatSize(layer.sizeBytes)}`,
+            })),
+          ]}
+          value={form.snapshot}
+          onChange={(snapshot) => onChange({ snapshot: snapshot ?? '', ...(snapshot ? { snapshotFirst: false } : {}) })}
+        />
+      )}
+      {!form.snapshot && (
+        <Checkbox
+          label={`Keep a snapshot of ${node.name} first`}
+          description="Named, and kept until you delete it: more clones can be made from it later."
+          checked={form.snapshotFirst}
+          onChange={(event) => onChange({ snapshotFirst: event.currentTarget.checked })}
+        />
+      )}
+      <Advanced form={form} problems={problems} onChange={onChange} />
+    </>
+  )
+}
+
+function Advanced({ form, problems, onChange }: Omit<Props, 'node'>) {
+  const [open, setOpen] = useState(false)
+  const [left, setLeft] = useState({ url: false, token: false })
+  const id = useId()
+  return (
+    <div className={classes['advanced']}>
+      <UnstyledButton
+        className={classes['more']}
+        aria-expanded={open}
+        aria-controls={id}
+        onClick={() => setOpen(!open)}
+      >
+        <IconChevronRight size={14} aria-hidden />
+        Advanced
+      </UnstyledButton>
+      <div id={id} hidden={!open} className={classes['elsewhere']}>
+        <Checkbox
+          label="To another SandLabX"
+          description="The disk is sent there; nothing half stays on either side when the line breaks."
+          checked={form.elsewhere}
+          onChange={(event) => onChange({ elsewhere: event.currentTarget.checked, replace: false })}
+        />
+        {form.elsewhere && (
+          <>
+            <TextInput
+              label="Its address"
+              placeholder="https://lab.example.org"
+              type="url"
+              value={form.url}
+              spellCheck={false}
+              autoComplete="off"
+              error={left.url && problems['to.url']}
+              onBlur={() => setLeft({ ...left, url: true })}
+              onChange={(event) => onChange({ url: event.currentTarget.value })}
+            />
+            <PasswordInput
+              label="An API token there"
+              description="It owns the clone. Used for this only and kept nowhere."
+              value={form.token}
+              autoComplete="off"
+              error={left.token && problems['to.token']}
+              onBlur={() => setLeft({ ...left, token: true })}
+              onChange={(event) => onChange({ token: event.currentTarget.value })}
+            />
+          </>
+        )}
+      </div>
+    </div>
+  )
+}
