@@ -25,24 +25,24 @@ const MINUTES = 60_000
 interface Expected {
   id: StarterId
   memoryMib: number
-  /** Spawn to login with nothing else running is a third of it; other suites share the processors. */
+  /** Far above what it takes alone, because other suites share the processors; bench/boot.ts measures. */
   bootMs: number
   /** Finds out how it is with the SSH host keys, once its services are up. */
   hostKeys: string | null
 }
 
 const IMAGES: Expected[] = [
-  { id: 'tiny', memoryMib: 128, bootMs: 20_000, hostKeys: null },
+  { id: 'tiny', memoryMib: 128, bootMs: 40_000, hostKeys: null },
   {
     id: 'debian-12',
     memoryMib: 256,
-    bootMs: 30_000,
+    bootMs: 60_000,
     hostKeys: 'until [ -s /etc/ssh/ssh_host_ecdsa_key.pub ]; do sleep 1; done; cat /etc/ssh/ssh_host_ed25519_key.pub',
   },
   {
     id: 'debian-12-systemd',
     memoryMib: 384,
-    bootMs: 75_000,
+    bootMs: 150_000,
     hostKeys: 'sudo /usr/lib/sandlabx/ssh-host-keys; cat /etc/ssh/ssh_host_ed25519_key.pub',
   },
 ]
@@ -125,9 +125,11 @@ describe.each(IMAGES)('a node from $id', ({ id, memoryMib, bootMs, hostKeys }) =
     )
   })
 
-  it('has a file system as large as the disk of the node', async () => {
-    const kib = Number(await terminal.run("df -k / | awk 'NR==2 { print $2 }'"))
-    expect(kib * 1024).toBeGreaterThan(0.96 * DISK_BYTES)
+  it('has a file system as large as the disk of the node, soon after the prompt', async () => {
+    const kib = "df -k / | awk 'NR==2 { print $2 }'"
+    const least = Math.round((0.96 * DISK_BYTES) / 1024)
+    await terminal.run(`until [ "$(${kib})" -gt ${least} ]; do sleep 1; done`)
+    expect(Number(await terminal.run(kib))).toBeGreaterThan(least)
     expect(await terminal.run('dmesg 2>/dev/null || sudo dmesg | grep -ci "ext4.*error"')).not.toMatch(/^[1-9]/)
   })
 
