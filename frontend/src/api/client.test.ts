@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { fakeServer, refusal } from '../../test/fake-server.js'
+import { type FakeServer, fakeServer, refusal } from '../../test/fake-server.js'
 import { ApiError, apiUrl, request } from './client.js'
 
 const failureOf = (asked: Promise<unknown>) =>
@@ -48,6 +48,53 @@ describe('request', () => {
     expect(await failureOf(request('GET', 'nodes'))).toMatchObject({ code: 'unreachable', status: 0 })
     const change = await failureOf(request('POST', 'nodes/1/start'))
     expect(change.hint).toMatch(/may have received this or not/)
+  })
+})
+
+describe('a request that makes something', () => {
+  const make = (name: string) => request('POST', 'nodes', { body: { name }, once: true })
+  const keys = (server: FakeServer) => server.calls.map(({ headers }) => headers['idempotency-key'])
+
+  it('carries a key of its own, and a fresh one for each new wish', async () => {
+    const server = fakeServer({ 'POST nodes': () => ({ status: 201, json: {} }) })
+    await make('a')
+    await make('a')
+    await make('b')
+    for (const key of keys(server)) expect(key).toMatch(/^[0-9a-f]{32}$/)
+    expect(new Set(keys(server)).size).toBe(3)
+  })
+
+  it('carries the same key when it is sent twice before an answer came', async () => {
+    const server = fakeServer({ 'POST nodes': () => ({ status: 201, json: {} }) })
+    await Promise.all([make('double'), make('double'), make('other')])
+    const [first, second, other] = keys(server)
+    expect(second).toBe(first)
+    expect(other).not.toBe(first)
+  })
+
+  it('keeps its key when the network or a proxy answered, and says that trying again is safe', async () => {
+    const server = fakeServer({ 'POST nodes': () => ({ status: 502, text: 'Bad Gateway' }) })
+    await failureOf(make('lost'))
+    server.down = true
+    expect((await failureOf(make('lost'))).hint).toMatch(/Try again .* done only once/)
+    server.down = false
+    server.on('POST nodes', () => ({ status: 201, json: {} }))
+    await make('lost')
+    const [before, after] = keys(server)
+    expect(after).toBe(before)
+  })
+
+  it('takes a new key after the server refused it', async () => {
+    const server = fakeServer({ 'POST nodes': () => refusal(507, 'no_space', 'Not enough room.') })
+    await failureOf(make('large'))
+    await failureOf(make('large'))
+    expect(new Set(keys(server)).size).toBe(2)
+  })
+
+  it('is the only one that carries a key', async () => {
+    const server = fakeServer({ 'POST nodes/:id/start': () => ({ json: {} }) })
+    await request('POST', 'nodes/1/start')
+    expect(keys(server)).toEqual([undefined])
   })
 })
 

@@ -17,7 +17,9 @@ export function useSnapshots(nodeId: string) {
     queryFn: async ({ signal }) =>
       (await request<{ layers: Layer[] }>('GET', `nodes/${nodeId}/layers`, { signal })).layers,
     select: (layers) =>
-      layers.filter(({ name }) => name !== null).toSorted((a, b) => b.createdAt.localeCompare(a.createdAt)),
+      layers
+        .filter((layer) => layer.name !== null && layer.nodeId === nodeId)
+        .toSorted((a, b) => b.createdAt.localeCompare(a.createdAt)),
   })
 }
 

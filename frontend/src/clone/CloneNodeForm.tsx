@@ -61,7 +61,7 @@ export function CloneNodeForm({ node, onClose }: { node: NodeView; onClose: () =
           error={error}
           fresh={fresh}
           waiting={Object.values(problems)[0] ?? ''}
-          except="name_taken"
+          {...(form.replace ? {} : { except: 'name_taken' })}
         />
       </div>
       <footer className={classes['footer']}>

@@ -34,21 +34,23 @@ export function CloneTarget({ node, form, problems, onChange }: Props) {
           error={problems['name']}
           onChange={(event) => onChange({ name: event.currentTarget.value, replace: false })}
         />
-        <NumberInput
-          label="How many"
-          description={`Up to ${MOST_AT_ONCE}`}
-          value={count}
-          min={1}
-          max={MOST_AT_ONCE}
-          allowDecimal={false}
-          allowNegative={false}
-          clampBehavior="strict"
-          error={problems['count']}
-          onChange={(next) => {
-            if (typeof next !== 'number' || next < 1) return
-            onChange({ count: next, name: nameForCount(name, next), replace: false })
-          }}
-        />
+        {!elsewhere && (
+          <NumberInput
+            label="How many"
+            description={`Up to ${MOST_AT_ONCE}`}
+            value={count}
+            min={1}
+            max={MOST_AT_ONCE}
+            allowDecimal={false}
+            allowNegative={false}
+            clampBehavior="strict"
+            error={problems['count']}
+            onChange={(next) => {
+              if (typeof next !== 'number' || next < 1) return
+              onChange({ count: next, name: nameForCount(name, next), replace: false })
+            }}
+          />
+        )}
       </div>
       {many && !problems['name'] && <p className={classes['note']}>{namesInShort(expandNames(name, count))}</p>}
       {may('node.createForOthers') && !elsewhere && (

@@ -3,7 +3,9 @@ import { Checkbox, PasswordInput, Select, TextInput, UnstyledButton } from '@man
 import { IconChevronRight } from '@tabler/icons-react'
 import { useId, useState } from 'react'
 import { useSnapshots } from '../api/clones.js'
+import { useMay } from '../api/current-user.js'
 import { RadioCards } from '../components/RadioCards.js'
+import { nameForCount } from '../util/name-pattern.js'
 import { formatSize } from '../util/size.js'
 import { exactTime } from '../util/time.js'
 import type { CloneForm } from './clone-request.js'
@@ -18,29 +20,32 @@ interface Props {
 
 /** What is cloned and how: linked or full, from which moment, with a snapshot of before. */
 export function CloneWhat({ node, form, problems, onChange }: Props) {
+  const may = useMay()
   const snapshots = useSnapshots(node.id)
   const used = node.diskUsedBytes === null ? 'what it holds' : `about ${formatSize(node.diskUsedBytes)}`
   return (
     <>
-      <RadioCards
-        legend="Disk"
-        name="kind"
-        wide
-        value={form.kind}
-        onChange={(kind) => onChange({ kind })}
-        options={[
-          {
-            value: 'linked',
-            title: 'Linked',
-            text: 'Ready at once: it shares what is there now and keeps only its own changes.',
-          },
-          {
-            value: 'full',
-            title: 'Full',
-            text: `A disk of its own that needs no other file: ${used} and the image are copied.`,
-          },
-        ]}
-      />
+      {!form.elsewhere && (
+        <RadioCards
+          legend="Disk"
+          name="kind"
+          wide
+          value={form.kind}
+          onChange={(kind) => onChange({ kind })}
+          options={[
+            {
+              value: 'linked',
+              title: 'Linked',
+              text: 'Ready at once: it shares what is there now and keeps only its own changes.',
+            },
+            {
+              value: 'full',
+              title: 'Full',
+              text: `A disk of its own that needs no other file: ${used} and the image are copied.`,
+            },
+          ]}
+        />
+      )}
       {snapshots.data && snapshots.data.length > 0 && (
         <Select
           label="From"
@@ -55,7 +60,7 @@ export function CloneWhat({ node, form, problems, onChange }: Props) {
           onChange={(snapshot) => onChange({ snapshot: snapshot ?? '', ...(snapshot ? { snapshotFirst: false } : {}) })}
         />
       )}
-      {!form.snapshot && (
+      {!form.snapshot && !form.elsewhere && (
         <Checkbox
           label={`Keep a snapshot of ${node.name} first`}
           description="Named, and kept until you delete it: more clones can be made from it later."
@@ -63,9 +68,15 @@ export function CloneWhat({ node, form, problems, onChange }: Props) {
           onChange={(event) => onChange({ snapshotFirst: event.currentTarget.checked })}
         />
       )}
-      <Advanced form={form} problems={problems} onChange={onChange} />
+      {may('node.transfer') && <Advanced form={form} problems={problems} onChange={onChange} />}
     </>
   )
+}
+
+/** Elsewhere goes one node at a time, from its disk as it is or from a snapshot. */
+function elsewhere({ name }: CloneForm, checked: boolean): Partial<CloneForm> {
+  const one = { count: 1, name: nameForCount(name, 1), snapshotFirst: false }
+  return { elsewhere: checked, replace: false, ...(checked ? one : {}) }
 }
 
 function Advanced({ form, problems, onChange }: Omit<Props, 'node'>) {
@@ -86,9 +97,9 @@ function Advanced({ form, problems, onChange }: Omit<Props, 'node'>) {
       <div id={id} hidden={!open} className={classes['elsewhere']}>
         <Checkbox
           label="To another SandLabX"
-          description="The disk is sent there; nothing half stays on either side when the line breaks."
+          description="The whole disk is sent there. When the line breaks, it goes on where it was, or nothing is left."
           checked={form.elsewhere}
-          onChange={(event) => onChange({ elsewhere: event.currentTarget.checked, replace: false })}
+          onChange={(event) => onChange(elsewhere(form, event.currentTarget.checked))}
         />
         {form.elsewhere && (
           <>

@@ -24,22 +24,22 @@ export interface CloneForm {
 
 export const MOST_AT_ONCE = 500
 
-/** Only what was asked for: what is absent is as the server has it. */
+/** Only what was asked for: what is absent is as the server has it. Elsewhere goes one node, and its token owns it. */
 export function cloneRequest(form: CloneForm, sourceOwnerId: string): CloneRequest {
   const { name, count, ownerId, url, token } = form
-  return {
+  const common = {
     name,
-    count,
-    full: form.kind === 'full',
     ...(form.snapshot ? { snapshot: form.snapshot } : {}),
-    ...(form.snapshotFirst ? { snapshotFirst: true } : {}),
     ...(form.start ? { start: true } : {}),
     ...(form.replace ? { force: true } : {}),
-    ...(form.elsewhere
-      ? { to: { url: url.trim(), token: token.trim() } }
-      : ownerId === sourceOwnerId
-        ? {}
-        : { ownerId }),
+  }
+  if (form.elsewhere) return { ...common, to: { url: url.trim(), token: token.trim() } }
+  return {
+    ...common,
+    count,
+    full: form.kind === 'full',
+    ...(form.snapshotFirst ? { snapshotFirst: true } : {}),
+    ...(ownerId === sourceOwnerId ? {} : { ownerId }),
   }
 }
 

@@ -54,8 +54,8 @@ function Made({ operation }: { operation: Operation }) {
   const { kind, state, target, items } = operation
   if (items.length > 1) return <PasswordsButton operation={operation} />
   if (state !== 'succeeded' || kind.endsWith('.delete')) return null
-  const made = kind === 'node.clone' ? items[0]?.id : target?.id // a clone is about its source
-  if (!made) return null
+  const made = items[0]?.id ?? target?.id
+  if (!made || kind === 'node.send') return null // what it made is elsewhere
   return target?.type === 'image' ? (
     <Link to="/nodes" search={{ new: made }}>
       Create a node

@@ -124,8 +124,7 @@ function Row({ row: { line, name, owner, guestUser, faults } }: { row: ListedNod
       </tr>
       {faulty && (
         <tr data-faulty className={classes['faults']}>
-          <td />
-          <td colSpan={3}>{faults.join('. ')}.</td>
+          <td colSpan={4}>{faults.join('. ')}.</td>
         </tr>
       )}
     </>
