@@ -3,6 +3,7 @@ import { discardOverlay } from '../storage/overlays.js'
 import { createLimiter } from '../system/limiter.js'
 import type { BulkHandle } from '../transactions/operations.js'
 import type { NodeRecord } from '../domain/node.js'
+import { copyFull, readableSource } from './clone-full.js'
 import { cloneStaging, type CloneIntent } from './clone-intent.js'
 import { imageOf, type NodesContext } from './context.js'
 import { engineFailure } from './engine-failure.js'
@@ -13,7 +14,11 @@ import { specOf } from './spec.js'
 const AT_ONCE = 8
 
 /** Makes the disks of the clones; those that are there already, from before a kill, are looked at. */
-export async function makeClones(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
+export function makeClones(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
+  return intent.full ? makeFullClones(context, intent, op) : makeLinkedClones(context, intent, op)
+}
+
+async function makeLinkedClones(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
   const limiter = createLimiter(AT_ONCE)
   let made = 0
   const all = await Promise.allSettled(
@@ -23,13 +28,32 @@ export async function makeClones(context: NodesContext, intent: CloneIntent, op:
         op.item(index, { state: 'running' })
         await makeDisk(context, intent, record)
         made += 1
-        if (!intent.full) op.step('Making the disks', made / intent.records.length)
+        op.step('Making the disks', made / intent.records.length)
       }),
     ),
   )
   // Those under way have ended, so that the undo finds all.
   const failure = all.find((one) => one.status === 'rejected')
   if (failure) throw failure.reason
+}
+
+/** One after the other: each keeps the disk busy by itself. */
+async function makeFullClones(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
+  const source = await readableSource(context, intent, op)
+  const count = intent.records.length
+  for (const [index, record] of intent.records.entries()) {
+    op.signal.throwIfAborted()
+    op.item(index, { state: 'running' })
+    await copyFull(context, intent, record, source, {
+      signal: op.signal,
+      onBytes(done, total) {
+        op.bytes(index * total + done, count * total)
+        op.step('Making the disks', (index + done / Math.max(1, total)) / count)
+      },
+      log: (text) => op.log(text),
+    })
+    await makeDisk(context, intent, record) // looks at it, and gives it to its user
+  }
 }
 
 async function makeDisk(context: NodesContext, intent: CloneIntent, record: NodeRecord): Promise<void> {

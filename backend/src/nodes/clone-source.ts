@@ -25,10 +25,15 @@ import { engineFailure } from './engine-failure.js'
 /** Disks that stand still for a clone of this process, until they are released. */
 const frozen = new Map<string, FrozenDisk>()
 
+/** What decides whether a source can be read. */
+type Looking = Pick<CloneIntent, 'source' | 'snapshotId' | 'layerName' | 'layerId'>
+
 /** Looks whether the source can be cloned now; call alone on it. Throws `wrong_status`, `node_broken`, `busy`. */
-export async function requireCloneable(context: NodesContext, { source, snapshotId, layerName }: CloneIntent) {
+export async function requireCloneable(context: NodesContext, { source, snapshotId, layerName }: Looking) {
   const record = recordOf(context, source.id)
   if (snapshotId !== null && layerName === null) return
+  // Asked now: after a restart it may run and nobody has looked yet.
+  context.observations.setEngine(await context.engine.inspect(record.id))
   const refusal = nodeRefuses('clone', viewNode(context, record).status)
   if (refusal !== undefined) throw new SandlabError('wrong_status', `${record.name}: ${refusal}`)
   if (isAlive(context, record)) return
@@ -44,7 +49,7 @@ export async function requireCloneable(context: NodesContext, { source, snapshot
 }
 
 /** As `requireCloneable`, for the files of a source that does not run. */
-export async function requireWholeDisk(context: NodesContext, { source, snapshotId, layerName, layerId }: CloneIntent) {
+export async function requireWholeDisk(context: NodesContext, { source, snapshotId, layerName, layerId }: Looking) {
   const record = recordOf(context, source.id)
   if ((snapshotId !== null && layerName === null) || isAlive(context, record)) return
   if ((await layerProgress(context.layout, source.id, layerId)) !== 'absent') return // by this clone, before a kill
@@ -112,7 +117,7 @@ async function makeLayer(
 /** The disk of a running source is frozen meanwhile: its guest pauses for milliseconds and goes on writing elsewhere. */
 export async function whileStill<T>(
   context: NodesContext,
-  intent: CloneIntent,
+  intent: Pick<CloneIntent, 'id'>,
   source: NodeRecord,
   work: (disk: string) => Promise<T>,
 ): Promise<T> {
@@ -131,7 +136,7 @@ export async function whileStill<T>(
   }
 }
 
-async function release({ id }: CloneIntent): Promise<void> {
+async function release({ id }: Pick<CloneIntent, 'id'>): Promise<void> {
   await frozen.get(id)?.release()
   frozen.delete(id)
 }

@@ -79,6 +79,8 @@ export async function inspectAll(context: NodesContext, report?: ReconcileReport
   await Promise.all(
     context.store.data.nodes.map((record) =>
       limiter.run(async () => {
+        // An action of ours may be changing its files at this moment; it looks at them itself when it has.
+        if (context.locks.busy(record.id) !== undefined) return
         const before = context.observations.of(record.id)
         const fault = await context.observations.inspectStorage(record, imageOf(context, record.imageId))
         if (fault !== undefined) report?.broken.push({ name: record.name, reason: fault })

@@ -1,13 +1,17 @@
 import { SandlabError } from '../domain/error.js'
+import { layerIdSchema } from '../domain/ids.js'
 import { overlayApiPath, overlayFile, sidecarFile } from '../domain/layout.js'
+import type { OperationPlan } from '../domain/plan.js'
 import { nodeRecordSchema, nodeRefuses, type NodeRecord } from '../domain/node.js'
 import { z } from 'zod'
+import { trashLayers } from '../storage/layers.js'
 import { trashOverlay, usedBytes } from '../storage/overlays.js'
 import { markDetached } from '../storage/sidecars.js'
 import type { Procedure } from '../transactions/procedure.js'
 import { recordOf, viewNode, type Actor, type NodesContext } from './context.js'
-import { engineFailure } from './engine-failure.js'
+import { letGo, trashFolder } from './replace.js'
 import { forgetScreen } from './screen.js'
+import { dropUnusedLayers, goneFrom, layersOfKeptDisks, layersUnder } from './unused-layers.js'
 
 export const deletePlanSchema = z
   .object({
@@ -36,7 +40,40 @@ export async function planDelete(context: NodesContext, id: string): Promise<Del
   }
 }
 
-const intentSchema = z.object({ record: nodeRecordSchema, deleteStorage: z.boolean(), at: z.iso.datetime() })
+/** What a delete would do, and whether it would be refused; the delete itself is made from it. */
+export async function planRemoval(context: NodesContext, id: string, deleteStorage: boolean): Promise<OperationPlan> {
+  const record = recordOf(context, id)
+  const { files } = await planDelete(context, id)
+  const refusal = nodeRefuses('delete', viewNode(context, record).status)
+  const trash = { type: 'node' as const, id: record.id, name: record.name }
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+  const snapshots = context.store.data.layers.filter(({ nodeId, name }) => nodeId === record.id && name !== null)
+  return {
+    kind: 'node.delete',
+    title: `Delete ${record.name}`,
+    steps: [
+      'Take it from the list',
+      deleteStorage
+        ? 'Move its disk and record to the trash, and the layers that nothing else stands on'
+        : 'Keep its disk and record: they can be attached again',
+    ],
+    space: [],
+    creates: [],
+    replaces: [{ ...trash, bytes, fate: deleteStorage ? 'moves to the trash' : 'its disk is kept' }],
+    warnings: snapshots.length === 0 ? [] : [`Its snapshots stay: ${snapshots.map(({ name }) => name).join(', ')}.`],
+    refusal: refusal === undefined ? null : { code: 'wrong_status', message: `${record.name}: ${refusal}` },
+  }
+}
+
+const intentSchema = z.object({
+  record: nodeRecordSchema,
+  deleteStorage: z.boolean(),
+  at: z.iso.datetime(),
+  /** What lies under its disk. */
+  layers: z.array(layerIdSchema).default([]),
+  /** Found out by a step: layers under disks that were kept when their nodes were deleted. */
+  keptLayers: z.array(layerIdSchema).default([]),
+})
 type DeleteIntent = z.infer<typeof intentSchema>
 
 /**
@@ -54,10 +91,25 @@ export function deleteProcedure(context: NodesContext): Procedure<DeleteIntent> 
     ],
     around: ({ record }, work) => context.locks.run(record.id, 'delete', work),
     steps: [
-      { title: 'Looking whether it is stopped', do: async ({ record }) => void refuseRunning(context, record.id) },
+      {
+        title: 'Looking whether it is stopped',
+        async do(intent) {
+          const { record, deleteStorage } = intent
+          const now = refuseRunning(context, record.id)
+          // Nobody changes it any more: it is locked.
+          intent.record = now
+          if (JSON.stringify(now.backing) !== JSON.stringify(record.backing)) {
+            throw new SandlabError('busy', `${now.name} has been cloned at this moment. Try again.`)
+          }
+          if (deleteStorage && intent.layers.length > 0) {
+            intent.keptLayers = await layersOfKeptDisks(context, [record.id])
+          }
+        },
+      },
     ],
-    commit(draft, { record }) {
+    commit(draft, { record, deleteStorage, layers, keptLayers }) {
       draft.nodes = draft.nodes.filter((node) => node.id !== record.id)
+      if (deleteStorage) dropUnusedLayers(draft, layers, keptLayers)
     },
     after: [
       {
@@ -70,15 +122,11 @@ export function deleteProcedure(context: NodesContext): Procedure<DeleteIntent> 
       },
       {
         title: 'Letting go of its storage',
-        async do({ record, deleteStorage, at }) {
-          await context.engine
-            .remove(record.id, { key: `remove-${record.id}`, disks: 'keep' })
-            .wait()
-            .catch((error: unknown) => {
-              throw engineFailure(error, `${record.name} was deleted, but its storage is still held`)
-            })
-          if (deleteStorage) await trashOverlay(layout, record.id, new Date(at))
-          else await markDetached(layout, record)
+        async do({ record, deleteStorage, at, layers }) {
+          await letGo(context, record)
+          if (!deleteStorage) return markDetached(layout, record)
+          await trashOverlay(layout, record.id, new Date(at))
+          await trashLayers(layout, goneFrom(context.store.data, layers), trashFolder(layout, record.id, at))
         },
       },
     ],
@@ -92,10 +140,13 @@ export async function deleteNode(
   deleteStorage: boolean,
   actor: Actor,
 ): Promise<void> {
-  const record = refuseRunning(context, recordOf(context, id).id)
-  const intent = { record, deleteStorage, at: context.now().toISOString() }
+  const record = recordOf(context, id)
+  const { refusal, title } = await planRemoval(context, id, deleteStorage)
+  if (refusal) throw new SandlabError('wrong_status', refusal.message)
+  const layers = layersUnder(context.store.data, [record])
+  const intent = { record, deleteStorage, at: context.now().toISOString(), layers, keptLayers: [] }
   const { result } = context.transactions.run(deleteProcedure(context), intent, {
-    title: `Delete ${record.name}`,
+    title,
     actor,
     target: { type: 'node', id: record.id },
     cancellable: false,

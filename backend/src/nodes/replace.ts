@@ -14,6 +14,12 @@ import { engineFailure } from './engine-failure.js'
 import { forgetScreen } from './screen.js'
 import { dropUnusedLayers, goneFrom, layersOfKeptDisks } from './unused-layers.js'
 
+/** What an operation that puts nodes in the place of others must know. */
+export type Replacing = Pick<
+  CloneIntent,
+  'id' | 'at' | 'replaced' | 'replacedBy' | 'replacedLayers' | 'keptLayers' | 'from'
+>
+
 /** How a warning names what makes room. Idempotent is what scripts say, and wins over force. */
 export function replaceWarning({ name, id }: NodeRecord, by: CloneIntent['replacedBy']): string {
   const why = by === 'idempotent' ? 'Idempotent' : 'Forced'
@@ -30,10 +36,11 @@ export function requireSameReplaced(context: NodesContext, { replaced }: CloneIn
 }
 
 /** Guests shut down as with a stop; what runs is never ended without a word, and its disk goes whole. */
-export async function stopReplaced(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
+export async function stopReplaced(context: NodesContext, intent: Replacing, op: BulkHandle): Promise<void> {
   const current = (id: string) => context.store.data.nodes.find((node) => node.id === id)
   for (const { id } of intent.replaced) {
     const record = current(id)
+    if (record) context.observations.setEngine(await context.engine.inspect(id))
     if (!record || !isAlive(context, record)) continue
     op.log(`Stopping ${record.name}, which is replaced.`)
     context.observations.setTransition(id, 'stopping')
@@ -55,7 +62,7 @@ export async function stopReplaced(context: NodesContext, intent: CloneIntent, o
 }
 
 /** Within the commit: the nodes that make room are no longer there. */
-export function dropReplaced(draft: LabState, intent: CloneIntent): void {
+export function dropReplaced(draft: LabState, intent: Replacing): void {
   if (intent.replaced.length === 0) return
   const going = new Set<string>(intent.replaced.map(({ id }) => id))
   draft.nodes = draft.nodes.filter(({ id }) => !going.has(id))
@@ -63,12 +70,12 @@ export function dropReplaced(draft: LabState, intent: CloneIntent): void {
 }
 
 /** What the clones are about to stand on. */
-function standing({ from }: CloneIntent): LayerId[] {
+function standing({ from }: Replacing): LayerId[] {
   return from.kind === 'layer' ? [from.layerId] : []
 }
 
 /** After the commit, again and again until it is done. */
-export async function trashReplaced(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
+export async function trashReplaced(context: NodesContext, intent: Replacing, op: BulkHandle): Promise<void> {
   for (const record of intent.replaced) {
     context.observations.forget(record.id)
     context.bus.publish('nodes', record.id, null, record.ownerId)

@@ -1,5 +1,5 @@
-import { lstat, rm, type FileHandle } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { chmod, lstat, mkdir, rename, rm, type FileHandle } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import { SandlabError } from '../domain/error.js'
 import { layerFile, type Layout } from '../domain/layout.js'
 import { CommandError, runCommand, type CommandOptions } from '../system/command.js'
@@ -26,16 +26,27 @@ const CPU_SECONDS = 30 * 60
 const MEMORY_BYTES = 1024 ** 3
 const SPARE_BYTES = 64 * 1024 ** 2
 
-/**
- * Copies a disk's own file, holes and all, to a new layer over the same chain. `cp` shares the blocks where the file
- * system can. The copy is looked at like any disk that a guest wrote: its header must say what the record says.
- */
+/** Copies a disk's own file, holes and all, to a new layer over the same chain. */
 export async function copyToLayer(copy: LayerCopy): Promise<LayerFacts> {
-  const { layout, layerId, from } = copy
-  const staging = stagedLayer(layout, layerId)
+  const { layout, layerId } = copy
+  await copyDisk({ ...copy, to: stagedLayer(layout, layerId) })
+  return publishLayer(layout, layerId)
+}
+
+export type DiskCopy = Pick<LayerCopy, 'from' | 'diskBytes' | 'backing' | 'signal'> & { to: string }
+
+/**
+ * Copies a disk's own file as it stands still; readable for all, ours. `cp` shares the blocks where the file system can.
+ * The copy is looked at like any disk that a guest wrote: its header must say what the record says. `to` is there when
+ * it is whole and fsynced.
+ */
+export async function copyDisk(copy: DiskCopy): Promise<void> {
+  const { from, to } = copy
+  const staging = `${to}.part`
   try {
     const { size } = await lstat(from)
     await (await openPlain(from)).close()
+    await mkdir(dirname(to), { recursive: true, mode: 0o700 })
     await rm(staging, { force: true })
     await runCommand('cp', ['--sparse=always', '--reflink=auto', '--no-dereference', '--', from, staging], {
       timeoutMs: TIMEOUT_MS,
@@ -43,13 +54,16 @@ export async function copyToLayer(copy: LayerCopy): Promise<LayerFacts> {
       limits: { fileBytes: size + SPARE_BYTES },
     })
     await requireExpected(staging, copy)
-    return await publishLayer(layout, layerId)
+    await chmod(staging, 0o444)
+    await syncFile(staging)
+    await rename(staging, to)
   } catch (error) {
+    await rm(staging, { force: true }).catch(() => undefined) // the first error is the one to tell
     throw copyFailure(basename(from), error)
   }
 }
 
-async function requireExpected(staging: string, { from, backing, diskBytes }: LayerCopy): Promise<void> {
+async function requireExpected(staging: string, { from, backing, diskBytes }: Omit<DiskCopy, 'to'>): Promise<void> {
   const fault = headerFault(await readQcow2Header(staging), { diskBytes }, backing)
   if (fault !== undefined) throw new SandlabError('node_broken', `${basename(from)} ${fault}: it was not copied.`)
 }
@@ -146,14 +160,18 @@ export async function readerOf(disk: string): Promise<Identity | undefined> {
 }
 
 async function publishLayer(layout: Layout, layerId: string): Promise<LayerFacts> {
-  const file = await openPlain(stagedLayer(layout, layerId))
+  await syncFile(stagedLayer(layout, layerId))
+  await publishFile(stagedLayer(layout, layerId), layerFile(layout, layerId))
+  return protectLayer(layout, layerId)
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await openPlain(path)
   try {
     await file.sync()
   } finally {
     await file.close()
   }
-  await publishFile(stagedLayer(layout, layerId), layerFile(layout, layerId))
-  return protectLayer(layout, layerId)
 }
 
 export function copyFailure(what: string, error: unknown): unknown {

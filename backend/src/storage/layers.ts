@@ -127,7 +127,8 @@ async function giveBack(disk: string, uid: number, gid: number): Promise<void> {
 
 /** Removes file and record of a layer that nothing stands on. Absent is success. */
 export async function discardLayer(layout: Layout, layerId: string): Promise<void> {
-  for (const path of [stagedLayer(layout, layerId), layerFile(layout, layerId), layerSidecarFile(layout, layerId)]) {
+  const staged = stagedLayer(layout, layerId)
+  for (const path of [staged, `${staged}.part`, layerFile(layout, layerId), layerSidecarFile(layout, layerId)]) {
     await rm(path, { force: true })
   }
   await fsyncDirectory(layout.overlays)

@@ -1,0 +1,252 @@
+import { createHash, webcrypto } from 'node:crypto'
+import { mkdir, open, stat, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { SandlabError } from '../domain/error.js'
+import { fsyncDirectory } from '../system/durable-file.js'
+import type { Identity } from '../system/identity.js'
+import { wholeSectors } from '../system/qcow2-overlay.js'
+import { mapChain } from './chain-files.js'
+import { readingChain } from './chain-reader.js'
+import { openCopyLog, type CopyLog } from './copy-log.js'
+import { copyFailure } from './layer-copies.js'
+import type { NbdClient } from './nbd-client.js'
+import { CLUSTER_BYTES, standaloneLayout, standaloneMetadata, type StandaloneLayout } from './standalone-layout.js'
+
+export interface StandaloneCopy {
+  /** The chain to be copied, nearest first: absolute paths of files that stand still. */
+  files: readonly string[]
+  /** Who may read them. */
+  identity: Identity | undefined
+  virtualSizeBytes: number
+  /** The file to be written; beside it `<target>.log` keeps how far it is. */
+  target: string
+  signal: AbortSignal
+  /** Bytes that are written and compared. */
+  onBytes(done: number, total: number): void
+}
+
+/** Copied, hashed, compared and noted at once. */
+const SEGMENT_BYTES = 64 * CLUSTER_BYTES
+const AT_ONCE = 3
+const READ_BYTES = 16 * CLUSTER_BYTES
+/** What a kill can cost: fsync and a note in the log after as much. */
+const DURABLE_EVERY_SEGMENTS = 32
+
+/**
+ * Makes one qcow2 file that needs no other of all that a chain holds. Each segment's sha256 as it was read is compared
+ * with that of what was written. After a kill it goes on where the log says, when the chain is the same and what is
+ * there still has its checksum. The file is fsynced; answers with the sha256 over all segments.
+ *
+ * Throws `checksum_mismatch`, `no_space`, `cancelled`, `node_broken`; what was written stays for another try.
+ */
+export async function copyStandalone(copy: StandaloneCopy): Promise<{ sha256: string; resumedBytes: number }> {
+  try {
+    await mkdir(dirname(copy.target), { recursive: true, mode: 0o700 })
+    const extents = await mapChain(copy.files, copy.identity, copy.signal)
+    const layout = standaloneLayout(wholeSectors(copy.virtualSizeBytes), extents)
+    const file = await openForCopy(copy.target)
+    const log = await openCopyLog(`${copy.target}.log`, await keyOf(copy, layout))
+    try {
+      const resumed = await verifiedSegments(file, log, layout, copy)
+      // Also what a stop of SandLabX interrupts is noted, for the next start.
+      await copySegments(copy, layout, file, log, resumed).finally(() => note(file, log))
+      await finish(file, layout)
+      await fsyncDirectory(dirname(copy.target))
+      return { sha256: log.total(), resumedBytes: bytesOf(layout, resumed) }
+    } finally {
+      await log.close()
+      await file.close()
+    }
+  } catch (error) {
+    if (copy.signal.aborted) throw new SandlabError('cancelled', 'The copy was cancelled.', { cause: error })
+    throw copyFailure('the disk', error)
+  }
+}
+
+async function openForCopy(path: string): Promise<FileHandle> {
+  const file = await open(path, 'a', 0o600)
+  await file.close()
+  return open(path, 'r+')
+}
+
+/** What is copied, and from what: another source or another content is another copy. */
+async function keyOf({ files }: StandaloneCopy, layout: StandaloneLayout): Promise<string> {
+  const sources = await Promise.all(files.map((file) => stat(file)))
+  const facts = sources.map(({ ino, size, mtimeMs }) => ({ ino, size, mtimeMs }))
+  return createHash('sha256').update(JSON.stringify({ facts, layout })).digest('hex')
+}
+
+/** How many segments from before still are what they were; what comes after them is cut off. */
+async function verifiedSegments(
+  file: FileHandle,
+  log: CopyLog,
+  layout: StandaloneLayout,
+  { signal, onBytes }: StandaloneCopy,
+): Promise<number> {
+  let good = 0
+  for (const expected of log.segments()) {
+    signal.throwIfAborted()
+    const found = await sha256(await readBack(file, layout, good))
+    if (found !== expected) break
+    good += 1
+    onBytes(bytesOf(layout, good), bytesOf(layout, segmentsOf(layout)))
+  }
+  await log.keep(good)
+  await file.truncate(good === 0 ? 0 : layout.dataOffset + bytesOf(layout, good))
+  return good
+}
+
+async function copySegments(
+  copy: StandaloneCopy,
+  layout: StandaloneLayout,
+  file: FileHandle,
+  log: CopyLog,
+  from: number,
+): Promise<void> {
+  const count = segmentsOf(layout)
+  if (from >= count) return
+  await readingChain(copy.files, copy.identity, copy.signal, async (disk) => {
+    const under = new Map<number, Promise<string>>()
+    let next = from
+    for (let done = from; done < count; done += 1) {
+      while (next < count && under.size < AT_ONCE) {
+        const work = copySegment(disk, file, layout, next, copy.signal)
+        work.catch(() => undefined) // awaited in its turn
+        under.set(next, work)
+        next += 1
+      }
+      log.add((await under.get(done)) ?? '')
+      under.delete(done)
+      copy.onBytes(bytesOf(layout, done + 1), bytesOf(layout, count))
+      if ((done + 1) % DURABLE_EVERY_SEGMENTS === 0) await note(file, log)
+    }
+  })
+}
+
+/** Content before the word that it is there. */
+async function note(file: FileHandle, log: CopyLog): Promise<void> {
+  await file.datasync()
+  await log.flush()
+}
+
+/** Answers with the sha256 of what was read, once what was written has the same. */
+async function copySegment(
+  disk: NbdClient,
+  file: FileHandle,
+  layout: StandaloneLayout,
+  segment: number,
+  signal: AbortSignal,
+): Promise<string> {
+  signal.throwIfAborted()
+  const bytes = Buffer.alloc(lengthOf(layout, segment))
+  await Promise.all(
+    piecesOf(layout, segment).map(({ at, offset, length }) => readPiece(disk, bytes, at, offset, length)),
+  )
+  const [read] = await Promise.all([sha256(bytes), writeData(file, bytes, offsetOf(layout, segment))])
+  const written = await sha256(await readBack(file, layout, segment))
+  if (read === written) return read
+  throw new SandlabError(
+    'checksum_mismatch',
+    'What was written is not what was read: the disk or the memory is faulty.',
+    {
+      hint: 'Nothing was changed. Look at the kernel log and the disk before another try.',
+      details: { read, written },
+    },
+  )
+}
+
+/** A disk may end within its last cluster. */
+async function readPiece(disk: NbdClient, bytes: Buffer, at: number, offset: number, length: number): Promise<void> {
+  const there = Math.min(length, Math.max(0, disk.sizeBytes - offset))
+  if (there > 0) await disk.read(offset, bytes.subarray(at, at + there))
+}
+
+interface Piece {
+  /** In the segment. */
+  at: number
+  /** On the virtual disk. */
+  offset: number
+  length: number
+}
+
+function piecesOf(layout: StandaloneLayout, segment: number): Piece[] {
+  const first = (segment * SEGMENT_BYTES) / CLUSTER_BYTES
+  const end = first + lengthOf(layout, segment) / CLUSTER_BYTES
+  return layout.runs.slice(runAt(layout, first)).flatMap(({ cluster, count, rank }) => {
+    if (rank >= end) return []
+    const from = Math.max(rank, first)
+    const to = Math.min(rank + count, end)
+    const whole = { at: (from - first) * CLUSTER_BYTES, offset: (cluster + from - rank) * CLUSTER_BYTES }
+    return slices(whole, (to - from) * CLUSTER_BYTES)
+  })
+}
+
+function slices({ at, offset }: Omit<Piece, 'length'>, length: number): Piece[] {
+  return Array.from({ length: Math.ceil(length / READ_BYTES) }, (_, index) => ({
+    at: at + index * READ_BYTES,
+    offset: offset + index * READ_BYTES,
+    length: Math.min(READ_BYTES, length - index * READ_BYTES),
+  }))
+}
+
+/** The run that holds the data cluster of this rank, by halving. */
+function runAt({ runs }: StandaloneLayout, rank: number): number {
+  let low = 0
+  for (let high = runs.length - 1; low < high;) {
+    const middle = Math.ceil((low + high) / 2)
+    if ((runs[middle]?.rank ?? 0) <= rank) low = middle
+    else high = middle - 1
+  }
+  return low
+}
+
+const ZEROS = Buffer.alloc(CLUSTER_BYTES)
+
+/** Clusters of zeros stay holes. */
+async function writeData(file: FileHandle, bytes: Buffer, offset: number): Promise<void> {
+  const isZero = (at: number) => bytes.subarray(at, at + CLUSTER_BYTES).equals(ZEROS)
+  for (let at = 0; at < bytes.length;) {
+    if (isZero(at)) {
+      at += CLUSTER_BYTES
+      continue
+    }
+    let end = at + CLUSTER_BYTES
+    while (end < bytes.length && !isZero(end)) end += CLUSTER_BYTES
+    await file.write(bytes, at, end - at, offset + at)
+    at = end
+  }
+}
+
+async function readBack(file: FileHandle, layout: StandaloneLayout, segment: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(lengthOf(layout, segment))
+  await file.read(bytes, 0, bytes.length, offsetOf(layout, segment)) // what is a hole, or not there, stays zero
+  return bytes
+}
+
+/** In a thread of its own: the backend goes on answering. */
+async function sha256(bytes: Buffer): Promise<string> {
+  return Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes)).toString('hex')
+}
+
+async function finish(file: FileHandle, layout: StandaloneLayout): Promise<void> {
+  for (const { offset, bytes } of standaloneMetadata(layout)) await file.write(bytes, 0, bytes.length, offset)
+  await file.truncate(layout.fileBytes)
+  await file.sync()
+}
+
+function segmentsOf({ dataClusters }: StandaloneLayout): number {
+  return Math.ceil((dataClusters * CLUSTER_BYTES) / SEGMENT_BYTES)
+}
+
+/** Of the first `segments`. */
+function bytesOf({ dataClusters }: StandaloneLayout, segments: number): number {
+  return Math.min(segments * SEGMENT_BYTES, dataClusters * CLUSTER_BYTES)
+}
+
+function lengthOf(layout: StandaloneLayout, segment: number): number {
+  return bytesOf(layout, segment + 1) - bytesOf(layout, segment)
+}
+
+function offsetOf(layout: StandaloneLayout, segment: number): number {
+  return layout.dataOffset + segment * SEGMENT_BYTES
+}
