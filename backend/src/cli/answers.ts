@@ -1,15 +1,20 @@
 import { z } from 'zod'
 import { auditEntrySchema, nodeEventSchema } from '../domain/event.js'
 import { catalogEntrySchema, imageViewSchema, recipeSchema } from '../domain/image.js'
-import { nodeViewSchema } from '../domain/node.js'
+import { guestPasswordEntrySchema, nodeViewSchema } from '../domain/node.js'
 import { operationSchema } from '../domain/operation.js'
+import { operationPlanSchema } from '../domain/plan.js'
 import { userSchema } from '../domain/user.js'
 
 /** The bodies that the server answers with, by what is in them. */
 export const nodesAnswer = z.object({ nodes: z.array(nodeViewSchema) })
 export const nodeAnswer = z.object({ node: nodeViewSchema })
 /** `guestPassword`: generated for the guest's account and shown this once; null when none was. */
-export const newNodeAnswer = nodeAnswer.extend({ guestPassword: z.string().nullable().default(null) })
+export const newNodeAnswer = nodeAnswer.extend({
+  guestPassword: z.string().nullable().default(null),
+  /** Why it was made and could not be started. */
+  startError: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).nullable().default(null),
+})
 export const eventsAnswer = z.object({ events: z.array(nodeEventSchema) })
 export const deletePlanAnswer = z.object({
   plan: z.object({
@@ -27,6 +32,8 @@ export const imagesAnswer = z.object({
 })
 export type ImagesAnswer = z.infer<typeof imagesAnswer>
 
+export const planAnswer = z.object({ plan: operationPlanSchema })
+export const passwordsAnswer = z.object({ passwords: z.array(guestPasswordEntrySchema) })
 export const operationAnswer = z.object({ operation: operationSchema })
 export const operationsAnswer = z.object({ operations: z.array(operationSchema) })
 

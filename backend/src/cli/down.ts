@@ -103,7 +103,9 @@ async function stopNodes(run: Run, client: Client, waiting: NodeView[], now: boo
       } catch (error) {
         failed.push(`${node.name}: ${error instanceof Error ? error.message : String(error)}`)
       }
-      progress?.update(`Shutting down ${countNodes(waiting.length)}: ${stopped.length} done`)
+      const share = (stopped.length + failed.length) / waiting.length
+      const figures = [`${stopped.length} of ${waiting.length}`]
+      progress?.update({ words: `Shutting down ${countNodes(waiting.length)}`, share, figures })
     }
   }
   await Promise.all(Array.from({ length: STOPS_AT_ONCE }, worker))

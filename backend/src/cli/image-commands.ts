@@ -6,10 +6,11 @@ import type { ImageView } from '../domain/image.js'
 import { formatBytes, formatDuration } from '../domain/units.js'
 import { imagesAnswer, operationAnswer } from './answers.js'
 import type { Client } from './client.js'
-import { followOperation } from './follow-operation.js'
+import { followOperation, shortId } from './follow-operation.js'
 import type { Io } from './io.js'
 import { memoryMib } from './option-values.js'
 import { noOptions, verb, type Run } from './run.js'
+import { dryRun } from './plan-view.js'
 import { uploadFile } from './upload.js'
 
 /** image ls, catalog, build, pull, import, rm. */
@@ -27,13 +28,15 @@ export function addImageCommands(program: Command, io: Io): void {
   image
     .command('build <recipe>')
     .description('build a starter image from Debian packages')
+    .option('--dry-run', 'show what would be done, and do nothing')
     .option('--no-wait', 'do not wait until it is done')
-    .action(verb(io, waitSchema, (run, { wait }, recipe: string) => begin(run, '/api/images/build', { recipe }, wait)))
+    .action(verb(io, workSchema, (run, how, recipe: string) => begin(run, '/api/images/build', { recipe }, how)))
   image
     .command('pull <name>')
     .description('download a public cloud image of the catalogue')
+    .option('--dry-run', 'show what would be done, and do nothing')
     .option('--no-wait', 'do not wait until it is done')
-    .action(verb(io, waitSchema, (run, { wait }, id: string) => begin(run, '/api/images/pull', { id }, wait)))
+    .action(verb(io, workSchema, (run, how, id: string) => begin(run, '/api/images/pull', { id }, how)))
   image
     .command('import <file>')
     .description('make a qcow2 or raw file a base image')
@@ -45,13 +48,15 @@ export function addImageCommands(program: Command, io: Io): void {
     .option('--login-notes <text>', 'how one signs in')
     .option('--memory <size>', 'the least memory that it needs, like 512M', memoryMib)
     .option('--upload', 'send the file even when the server could read it here')
+    .option('--dry-run', 'show what would be done, and do nothing')
     .option('--no-wait', 'do not wait until it is done')
     .action(verb(io, importSchema, importFile))
   image
     .command('rm <id>')
     .alias('delete')
     .description('delete a base image that no node uses')
-    .action(verb(io, noOptions, remove))
+    .option('--dry-run', 'show what would be done, and do nothing')
+    .action(verb(io, workSchema, remove))
 }
 
 async function list(run: Run): Promise<void> {
@@ -88,20 +93,22 @@ async function catalog(run: Run): Promise<void> {
   run.output.table(['ID', 'TITLE', 'HOW', 'COSTS', 'STATE'], rows, { recipes, catalog: entries })
 }
 
-const waitSchema = z.object({ wait: z.boolean().default(true) })
+const workFields = { wait: z.boolean().default(true), dryRun: z.boolean().default(false) }
+const workSchema = z.object(workFields)
+type How = z.infer<typeof workSchema>
 
 /** Starts long work of the server and follows it. */
-async function begin(run: Run, path: string, body: unknown, wait: boolean): Promise<void> {
-  const client = await run.client()
-  await finish(run, client, path, body, wait)
+async function begin(run: Run, path: string, body: unknown, how: How): Promise<void> {
+  if (how.dryRun) await dryRun(run, 'POST', path, body)
+  else await finish(run, await run.client(), path, body, how)
 }
 
-async function finish(run: Run, client: Client, path: string, body: unknown, wait: boolean): Promise<void> {
+async function finish(run: Run, client: Client, path: string, body: unknown, { wait }: How): Promise<void> {
   const { operation: started } = await client.send('POST', path, body, operationAnswer)
   const operation = wait ? await followOperation(run.io, client, started) : started
   if (run.output.json) run.output.done('', { operation })
   else if (!wait)
-    run.output.done(`Started: ${operation.title}. Look with "sandlabx operations show ${operation.id}".`, {})
+    run.output.done(`Started: ${operation.title}. Look with "sandlabx operations show ${shortId(operation.id)}".`, {})
 }
 
 const importSchema = z.object({
@@ -113,7 +120,7 @@ const importSchema = z.object({
   loginNotes: z.string().optional(),
   memory: z.number().optional(),
   upload: z.boolean().default(false),
-  wait: z.boolean().default(true),
+  ...workFields,
 })
 
 async function importFile(run: Run, options: z.infer<typeof importSchema>, file: string): Promise<void> {
@@ -130,11 +137,16 @@ async function importFile(run: Run, options: z.infer<typeof importSchema>, file:
   const client = await run.client()
   // Only as this machine's administrator may we name a path: the server then reads the file where it lies.
   if (client.target.from === 'local' && !options.upload) {
-    await finish(run, client, '/api/images/import', { ...about, path: resolve(file) }, options.wait)
+    await begin(run, '/api/images/import', { ...about, path: resolve(file) }, options)
     return
   }
+  if (options.dryRun) {
+    throw new SandlabError('bad_request', 'The server can plan an import only of a file that it can read itself.', {
+      hint: 'Leave --dry-run out: the file is sent first, and looked at before it becomes an image.',
+    })
+  }
   const uploadId = await uploadFile(run.io, client, file)
-  await finish(run, client, '/api/images/import-upload', { ...about, uploadId }, options.wait)
+  await finish(run, client, '/api/images/import-upload', { ...about, uploadId }, options)
 }
 
 /** `Debian 12 (generic).qcow2` → `debian-12-generic`. */
@@ -149,7 +161,12 @@ export function idFromFile(file: string): string {
   throw new SandlabError('bad_request', `No image id can be made from the name of ${file}.`, { hint: 'Give --name.' })
 }
 
-async function remove(run: Run, _options: unknown, id: string): Promise<void> {
-  await (await run.client()).sendForNothing('DELETE', `/api/images/${encodeURIComponent(id)}`)
+async function remove(run: Run, options: How, id: string): Promise<void> {
+  const path = `/api/images/${encodeURIComponent(id)}`
+  if (options.dryRun) {
+    await dryRun(run, 'DELETE', path)
+    return
+  }
+  await (await run.client()).sendForNothing('DELETE', path)
   run.output.done(`The image ${id} is deleted.`, { deleted: { id } })
 }

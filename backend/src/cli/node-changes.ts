@@ -1,35 +1,18 @@
-import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { SandlabError } from '../domain/error.js'
 import type { NodeView } from '../domain/node.js'
 import { formatBytes } from '../domain/units.js'
-import { deletePlanAnswer, newNodeAnswer, nodeAnswer, type DeletePlan } from './answers.js'
+import { deletePlanAnswer, nodeAnswer, type DeletePlan } from './answers.js'
 import { canAsk, type Io } from './io.js'
-import { findNode, findUser } from './names.js'
-import { nodeFacts } from './node-views.js'
-import { collect, diskBytes, memoryMib, wholeNumber } from './option-values.js'
-import { startProgress } from './progress.js'
-import { askConfirmation, askPassword, readSecretFromStdin } from './prompts.js'
+import { findNode } from './names.js'
+import { memoryMib, wholeNumber } from './option-values.js'
+import { dryRun } from './plan-view.js'
+import { askConfirmation } from './prompts.js'
 import { noOptions, verb, type Run } from './run.js'
 
-/** create, rename, set, delete: what changes which nodes there are and what they are. */
+/** rename, set, delete: what changes nodes that exist. */
 export function addNodeChangeCommands(program: Command, io: Io): void {
-  program
-    .command('create <name>')
-    .description('make a node from a base image')
-    .requiredOption('--image <id>', 'base image; see "sandlabx image ls"')
-    .option('--cpus <number>', 'virtual CPUs', wholeNumber)
-    .option('--memory <size>', 'memory, like 512M', memoryMib)
-    .option('--disk <size>', 'root disk, at least the size of the image, like 10G', diskBytes)
-    .option('--owner <login>', 'whose node it is; yours unless told')
-    .option('--internet', 'let it reach the internet (instructors and administrators)')
-    .option('--user <name>', "the guest's account")
-    .option('--password [password]', "the guest account's password; asked for when left out")
-    .option('--password-stdin', 'read that password from standard input')
-    .option('--ssh-key <file>', 'public key for the guest account; may be repeated', collect)
-    .option('--start', 'start it as soon as it is made')
-    .action(verb(io, createOptionsSchema, create))
   program
     .command('rename <node> <new-name>')
     .description('rename a node')
@@ -47,71 +30,8 @@ export function addNodeChangeCommands(program: Command, io: Io): void {
     .description('delete a node; its storage is kept unless told')
     .option('--delete-storage', 'move its disk to the trash as well')
     .option('--force', 'do not ask')
+    .option('--dry-run', 'show what would be done, and do nothing')
     .action(verb(io, deleteOptionsSchema, remove))
-}
-
-const createOptionsSchema = z.object({
-  image: z.string(),
-  cpus: z.number().optional(),
-  memory: z.number().optional(),
-  disk: z.number().optional(),
-  owner: z.string().optional(),
-  internet: z.boolean().default(false),
-  user: z.string().optional(),
-  password: z.union([z.string(), z.literal(true)]).optional(),
-  passwordStdin: z.boolean().default(false),
-  sshKey: z.array(z.string()).default([]),
-  start: z.boolean().default(false),
-})
-
-async function create(run: Run, options: z.infer<typeof createOptionsSchema>, name: string): Promise<void> {
-  const guestPassword = await givenPassword(run, options)
-  const sshKeys = (await Promise.all(options.sshKey.map(readPublicKeys))).flat()
-  const client = await run.client()
-  const ownerId = options.owner === undefined ? undefined : (await findUser(client, options.owner)).id
-  const progress = startProgress(run.io, `Creating ${name}${options.start ? ' and starting it' : ''}`)
-  const body = {
-    name,
-    image: options.image,
-    cpus: options.cpus,
-    memoryMib: options.memory,
-    diskBytes: options.disk,
-    ownerId,
-    internet: options.internet,
-    guestUser: options.user,
-    guestPassword,
-    sshKeys,
-    start: options.start,
-  }
-  const answer = await client.send('POST', '/api/nodes', body, newNodeAnswer).finally(() => progress.clear())
-  const facts = nodeFacts(answer.node)
-  if (answer.guestPassword !== null) facts.push(['Password', `${answer.guestPassword} (shown this once)`])
-  run.output.facts(facts, answer)
-}
-
-async function givenPassword(
-  run: Run,
-  options: { password?: string | true | undefined; passwordStdin: boolean },
-): Promise<string | undefined> {
-  if (options.passwordStdin) return readSecretFromStdin(run.io)
-  return options.password === true ? askPassword(run.io, "The guest account's password") : options.password
-}
-
-/** Each non-empty line of an OpenSSH `.pub` or `authorized_keys` file. */
-async function readPublicKeys(file: string): Promise<string[]> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (error) {
-    throw new SandlabError('bad_request', `The SSH key file ${file} can't be read.`, { cause: error })
-  }
-  if (text.includes('PRIVATE KEY')) {
-    throw new SandlabError('bad_request', `The file ${file} holds a private key.`, {
-      hint: 'Give the public one; it usually ends in .pub.',
-    })
-  }
-  const lines = text.split('\n').map((line) => line.trim())
-  return lines.filter((line) => line !== '' && !line.startsWith('#'))
 }
 
 const setOptionsSchema = z.object({
@@ -148,10 +68,11 @@ async function change(run: Run, name: string, wanted: Record<string, unknown>): 
 const deleteOptionsSchema = z.object({
   deleteStorage: z.boolean().default(false),
   force: z.boolean().default(false),
+  dryRun: z.boolean().default(false),
 })
 
 async function remove(run: Run, options: z.infer<typeof deleteOptionsSchema>, name: string): Promise<void> {
-  if (!options.force && !canAsk(run.io)) {
+  if (!options.force && !options.dryRun && !canAsk(run.io)) {
     throw new SandlabError('bad_request', `Deleting "${name}" asks first, and there is no terminal to ask on.`, {
       hint: 'Add --force.',
     })
@@ -159,6 +80,10 @@ async function remove(run: Run, options: z.infer<typeof deleteOptionsSchema>, na
   const client = await run.client()
   const node = await findNode(client, name)
   const query = options.deleteStorage ? '?deleteStorage=true' : ''
+  if (options.dryRun) {
+    await dryRun(run, 'DELETE', `/api/nodes/${node.id}${query}`)
+    return
+  }
   const { plan } = await client.get(`/api/nodes/${node.id}/delete-plan`, deletePlanAnswer)
   if (!options.force) {
     run.io.stderr.write(`${describePlan(plan, options.deleteStorage)}\n`)

@@ -2,16 +2,20 @@ import { Command, CommanderError } from 'commander'
 import { ERROR_CODES, isSandlabError, SandlabError } from '../domain/error.js'
 import { z } from 'zod'
 import { addConsoleCommand } from './console-command.js'
+import { addCloneCommand } from './clone-command.js'
+import { addCreateCommand } from './create-command.js'
 import { addDoctorCommand, ProblemsFound } from './doctor.js'
 import { addDownCommand } from './down.js'
 import { addImageCommands } from './image-commands.js'
 import type { Io } from './io.js'
 import { addNodeChangeCommands } from './node-changes.js'
 import { addNodeCommands } from './node-commands.js'
+import { addOperationCommands } from './operation-commands.js'
 import { addPeopleCommands } from './people-commands.js'
+import { PlanRefused } from './plan-view.js'
 import { addRecordCommands } from './record-commands.js'
 import { addSessionCommands } from './session-commands.js'
-import { oneLine, paint } from './text.js'
+import { oneLine, paint, wrap } from './text.js'
 import { addUpCommand } from './up.js'
 
 /** Runs one command line and returns the exit code. Never throws, never ends the process. */
@@ -21,7 +25,7 @@ export async function runCli(argv: string[], io: Io, version: string): Promise<n
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has said what is wrong
-    if (error instanceof ProblemsFound) return error.exitCode
+    if (error instanceof ProblemsFound || error instanceof PlanRefused) return error.exitCode
     return report(io, asSandlabError(error), argv.includes('--json'))
   }
 }
@@ -33,6 +37,7 @@ function buildProgram(io: Io, version: string): Command {
     .option('--json', 'answer in JSON')
     .option('--url <address>', 'ask this SandLabX; SANDLABX_URL does the same')
     .option('--data <folder>', 'the data folder of a SandLabX on this machine')
+    .option('--idempotency-key <key>', 'repeating the same command with the same key does it once')
     .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()
     .showHelpAfterError('See --help.')
@@ -40,11 +45,14 @@ function buildProgram(io: Io, version: string): Command {
   addDownCommand(program, io)
   addDoctorCommand(program, io)
   addNodeCommands(program, io)
+  addCreateCommand(program, io)
+  addCloneCommand(program, io)
   addNodeChangeCommands(program, io)
   addConsoleCommand(program, io)
   addImageCommands(program, io)
   addSessionCommands(program, io)
   addPeopleCommands(program, io)
+  addOperationCommands(program, io)
   addRecordCommands(program, io)
   for (const command of allCommands(program)) {
     command.exitOverride().configureOutput({
@@ -78,9 +86,25 @@ function report(io: Io, error: SandlabError, json: boolean): number {
     const { code, message, hint, details } = error
     io.stderr.write(`${JSON.stringify({ error: { code, message, hint, details } })}\n`)
   } else {
-    const hint = error.hint === undefined ? '' : ` · ${oneLine(error.hint)}`
+    const name = paint(io, io.stderr, 'red', 'sandlabx:')
     const message = error.message.split('\n').map(oneLine).join('\n')
-    io.stderr.write(`${paint(io, io.stderr, 'red', 'sandlabx:')} ${message}${hint}\n`)
+    io.stderr.write(
+      io.stderr.isTTY
+        ? onTerminal(name, message, error.hint, io.stderr.columns || 80)
+        : piped(name, message, error.hint),
+    )
   }
   return ERROR_CODES[error.code].exit
+}
+
+/** One line, so that a log has all of it. */
+function piped(name: string, message: string, hint: string | undefined): string {
+  return `${name} ${message}${hint === undefined ? '' : ` · ${oneLine(hint)}`}\n`
+}
+
+function onTerminal(name: string, message: string, hint: string | undefined, columns: number): string {
+  const [first = '', ...more] = message.split('\n').flatMap((line) => wrap(line, columns - 10))
+  const advice = hint === undefined ? [] : wrap(`→ ${oneLine(hint)}`, columns - 12)
+  const indented = [...more, ...advice.map((line, index) => (index === 0 ? line : `  ${line}`))]
+  return [`${name} ${first}`, ...indented.map((line) => `          ${line}`)].join('\n').concat('\n')
 }

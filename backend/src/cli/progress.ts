@@ -1,10 +1,14 @@
 import { formatDuration } from '../domain/units.js'
 import type { Io } from './io.js'
+import { drawStage, percent, type Stage } from './progress-bar.js'
 import { oneLine, paint } from './text.js'
 
-/** Something is going on: a live line on a terminal, a plain line per change when piped. Always on standard error. */
+/**
+ * Something is going on: a live line on a terminal; piped, a plain line for each change of words, and one now and then
+ * with the figures. Always on standard error.
+ */
 export interface Progress {
-  update(text: string): void
+  update(stage: Stage): void
   /** Ends with the outcome; the time is added when it took longer than 2 s. */
   succeed(text: string): void
   fail(text: string): void
@@ -15,6 +19,8 @@ export interface Progress {
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
 const FRAME_MS = 100
 const QUIET_MS = 2000
+/** Piped: so that a log shows that a long copy is still moving. */
+const SAY_AGAIN_MS = 15_000
 
 export function startProgress(io: Io, first: string): Progress {
   return io.stderr.isTTY ? liveLine(io, first) : plainLines(io, first)
@@ -22,12 +28,13 @@ export function startProgress(io: Io, first: string): Progress {
 
 function liveLine(io: Io, first: string): Progress {
   const startedAt = Date.now()
-  let text = first
+  let stage: Stage = { words: first }
   let frame = 0
   const draw = () => {
     frame = (frame + 1) % FRAMES.length
     const elapsed = Math.floor((Date.now() - startedAt) / 1000)
-    const line = fit(`${oneLine(text)}${elapsed >= 1 ? ` · ${elapsed} s` : ''}`, (io.stderr.columns || 80) - 3)
+    const figures = [...(stage.figures ?? []), ...(elapsed >= 1 ? [`${elapsed} s`] : [])]
+    const line = drawStage(io, { ...stage, words: oneLine(stage.words), figures }, (io.stderr.columns || 80) - 3)
     io.stderr.write(`\r\u001B[2K${paint(io, io.stderr, 'cyan', FRAMES[frame] ?? '')} ${line}`)
   }
   const timer = setInterval(draw, FRAME_MS)
@@ -42,7 +49,7 @@ function liveLine(io: Io, first: string): Progress {
   }
   return {
     update(next) {
-      text = next
+      stage = next
     },
     succeed: (words) => end(paint(io, io.stderr, 'green', '✓'), words),
     fail: (words) => end(paint(io, io.stderr, 'red', '✗'), words),
@@ -53,17 +60,24 @@ function liveLine(io: Io, first: string): Progress {
 function plainLines(io: Io, first: string): Progress {
   const startedAt = Date.now()
   let last = ''
+  let saidAt = startedAt
   const say = (text: string) => {
-    const line = oneLine(text)
-    if (line !== last) io.stderr.write(`${line}\n`)
-    last = line
+    io.stderr.write(`${oneLine(text)}\n`)
+    saidAt = Date.now()
   }
-  say(first)
+  const sayOnce = (words: string) => {
+    if (words !== last) say(words)
+    last = words
+  }
+  sayOnce(first)
   return {
-    // Figures change too often for a log: a line is written when the words do.
-    update: (text) => say(text.replace(/ · [\d.]+ (%|[KMGT]?i?B).*$/, '')),
-    succeed: (words) => say(`${words}${timeTaken(startedAt)}`),
-    fail: (words) => say(`${words}${timeTaken(startedAt)}`),
+    update({ words, share, figures = [] }) {
+      const far = [...(share === null || share === undefined ? [] : [percent(share)]), ...figures]
+      if (words === last && far.length > 0 && Date.now() - saidAt >= SAY_AGAIN_MS) say([words, ...far].join(' · '))
+      sayOnce(words)
+    },
+    succeed: (words) => sayOnce(`${words}${timeTaken(startedAt)}`),
+    fail: (words) => sayOnce(`${words}${timeTaken(startedAt)}`),
     clear: () => undefined,
   }
 }
@@ -71,9 +85,4 @@ function plainLines(io: Io, first: string): Progress {
 function timeTaken(startedAt: number): string {
   const taken = Date.now() - startedAt
   return taken > QUIET_MS ? ` (${formatDuration(taken)})` : ''
-}
-
-function fit(text: string, width: number): string {
-  const characters = Array.from(text)
-  return characters.length <= width ? text : `${characters.slice(0, Math.max(1, width - 1)).join('')}…`
 }

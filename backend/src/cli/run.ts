@@ -22,6 +22,10 @@ const globalOptionsSchema = z.object({
   json: z.boolean().default(false),
   url: z.string().optional(),
   data: z.string().optional(),
+  idempotencyKey: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,190}$/, 'An idempotency key is 1 to 190 visible ASCII characters.')
+    .optional(),
 })
 
 /**
@@ -36,14 +40,17 @@ export function verb<O>(
   return async (...args) => {
     const command = args.at(-1) as Command // commander calls with (...positional, options, command)
     const options = command.optsWithGlobals()
-    const { json, url, data } = globalOptionsSchema.parse(options)
+    const { json, url, data, idempotencyKey } = globalOptionsSchema.parse(options)
     const dataDir = data === undefined ? io.homeDir : resolve(data)
     const run: Run = {
       io,
       version: rootOf(command).version() ?? '',
       output: createOutput(io, json),
       dataDir,
-      client: async () => createClient(await findTarget(io, { url, data: data === undefined ? undefined : dataDir })),
+      async client() {
+        const target = await findTarget(io, { url, data: data === undefined ? undefined : dataDir })
+        return createClient(target, { idempotencyKey, tell: (text) => void io.stderr.write(`${text}\n`) })
+      },
     }
     await work(run, optionsSchema.parse(options), ...(args.slice(0, -2) as never[]))
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { localTime, oneLine, printable } from './text.js'
+import { localTime, oneLine, printable, wrap } from './text.js'
 
 describe('text from others', () => {
   it.each([
@@ -16,6 +16,14 @@ describe('text from others', () => {
 
   it('becomes one field of one line', () => {
     expect(oneLine('a\tb\r\n\nc')).toBe('a b c')
+  })
+})
+
+describe('wrap', () => {
+  it('breaks between words, and leaves a word that is too long whole', () => {
+    expect(wrap('one two three', 7)).toEqual(['one two', 'three'])
+    expect(wrap('/a/very/long/path is it', 8)).toEqual(['/a/very/long/path', 'is it'])
+    expect(wrap('short', 80)).toEqual(['short'])
   })
 })
 

@@ -46,3 +46,16 @@ function two(n: number): string {
 export function countNodes(count: number): string {
   return count === 1 ? '1 node' : `${count} nodes`
 }
+
+/** Lines of at most `width` characters, broken between words where that is possible. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}

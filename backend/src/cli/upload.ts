@@ -5,6 +5,7 @@ import { SandlabError } from '../domain/error.js'
 import { formatBytes } from '../domain/units.js'
 import type { Client } from './client.js'
 import type { Io } from './io.js'
+import { byteFigures, createPace } from './pace.js'
 import { startProgress } from './progress.js'
 
 const CHUNK_BYTES = 8 * 1024 * 1024
@@ -21,6 +22,7 @@ export async function uploadFile(io: Io, client: Client, file: string): Promise<
     throw new SandlabError('bad_request', `The file ${file} can't be read.`, { cause: error })
   })
   const progress = startProgress(io, `Sending ${basename(file)}`)
+  const pace = createPace()
   try {
     const sizeBytes = (await handle.stat()).size
     const location = await createUpload(client, basename(file), sizeBytes)
@@ -28,8 +30,8 @@ export async function uploadFile(io: Io, client: Client, file: string): Promise<
     let offset = 0
     let failures = 0
     while (offset < sizeBytes) {
-      const share = `${Math.floor((offset / sizeBytes) * 100)} %`
-      progress.update(`Sending ${basename(file)} · ${share} · ${formatBytes(offset)} of ${formatBytes(sizeBytes)}`)
+      const figures = byteFigures(pace(Date.now(), offset, sizeBytes), offset, sizeBytes)
+      progress.update({ words: `Sending ${basename(file)}`, share: offset / sizeBytes, figures })
       const { bytesRead } = await handle.read(chunk, 0, CHUNK_BYTES, offset)
       if (bytesRead === 0) throw new SandlabError('bad_request', `The file ${file} became shorter while it was sent.`)
       try {

@@ -64,6 +64,11 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
+/** Of a server that may be newer than we are: what is not in the table is `internal` here. */
+export function knownCode(code: string): ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'internal' // its keys are the codes
+}
+
 export interface ErrorExtras {
   /** The next step, as one sentence. */
   hint?: string | undefined

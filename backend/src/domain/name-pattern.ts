@@ -14,10 +14,11 @@ export function expandNames(pattern: string, count: number): string[] {
       hint: `Put {n} where the number belongs: ${pattern.slice(0, 50)}-{n}.`,
     })
   }
-  return Array.from({ length: count }, (_, index) => nameOf(pattern, index + 1))
+  return Array.from({ length: count }, (_, index) => numberedName(pattern, index + 1))
 }
 
-function nameOf(pattern: string, number: number): string {
+/** The name with that number. Throws `bad_request` when it is no node name. */
+export function numberedName(pattern: string, number: number): string {
   const name = pattern.replaceAll(PLACE, (_, digits: string) => String(number).padStart(digits.length, '0'))
   const parsed = nodeNameSchema.safeParse(name)
   if (parsed.success) return parsed.data

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { anImage, anOperation, aUser, uuid } from '../support/cli-fixtures.js'
+import { anImage, anOperation, aPlan, aUser, uuid } from '../support/cli-fixtures.js'
 import { cli, refusal, startCli, startStubApi, type StubApi, type StubRoutes } from '../support/cli.js'
 import { until } from '../support/until.js'
 
@@ -91,20 +91,6 @@ describe('sandlabx image', () => {
     expect(err).toContain('sandlabx: The download is not what was published. · Try later.')
   })
 
-  it('leaves the work running on Ctrl-C and says how to end it', async () => {
-    await serve({
-      'POST /api/images/build': { status: 202, body: { operation: anOperation() } },
-      [operationLine]: { body: { operation: anOperation() } },
-    })
-    const run = startCli(['image', 'build', 'debian-12'], { env: api.env, terminal: true })
-    await until(() => run.err().includes('42 %'))
-    run.signal('SIGINT')
-    const { exitCode, err } = await run.result
-    expect(exitCode).toBe(130)
-    expect(err).toContain(`sandlabx operations cancel ${uuid(50)}`)
-    expect(api.requests.some((request) => request.line.endsWith('/cancel'))).toBe(false)
-  })
-
   it('does not wait with --no-wait', async () => {
     await serve({ 'POST /api/images/build': { status: 202, body: { operation: anOperation() } } })
     const { out } = await cli(['image', 'build', 'debian-12', '--no-wait', '--json'], { env: api.env })
@@ -143,6 +129,26 @@ describe('sandlabx image', () => {
       firmware: 'uefi',
       minimumMemoryMib: 1024,
     })
+  })
+
+  it('plans instead of doing it with --dry-run', async () => {
+    const plan = aPlan({ kind: 'image.build', title: 'Build Tiny', creates: [{ type: 'image', name: 'tiny' }] })
+    await serve({
+      'POST /api/images/build?dryRun=true': { body: { plan } },
+      'POST /api/images/pull?dryRun=true': { body: { plan } },
+      'DELETE /api/images/tiny?dryRun=true': { body: { plan } },
+    })
+    for (const argv of [
+      ['build', 'tiny'],
+      ['pull', 'tiny'],
+      ['rm', 'tiny'],
+    ]) {
+      const { exitCode, out } = await cli(['image', ...argv, '--dry-run'], { env: api.env })
+      expect({ exitCode, out }).toMatchObject({ exitCode: 0, out: expect.stringContaining('Creates   image tiny') })
+    }
+    const upload = await cli(['image', 'import', '/nowhere.qcow2', '--dry-run'], { env: api.env })
+    expect(upload).toMatchObject({ exitCode: 2, err: expect.stringContaining('that it can read itself') })
+    expect(api.requests).toHaveLength(3)
   })
 
   it('deletes, and passes on why not', async () => {
@@ -205,7 +211,7 @@ describe('sandlabx token', () => {
   })
 })
 
-describe('sandlabx audit and operations', () => {
+describe('sandlabx audit and state', () => {
   it('asks with the filters that were given', async () => {
     const entry = {
       id: '9',
@@ -229,17 +235,6 @@ describe('sandlabx audit and operations', () => {
     })
     expect(out).toMatch(/\tanna\tnode\.start\tweb-1\tfailure \(no_capacity\)\t10\.0\.0\.9\n$/)
     expect(err).toBe('Older: --before 9\n')
-  })
-
-  it('lists, shows and cancels operations', async () => {
-    await serve({
-      'GET /api/operations': { body: { operations: [anOperation()] } },
-      [operationLine]: { body: { operation: anOperation() } },
-      [`POST /api/operations/${uuid(50)}/cancel`]: { body: { operation: anOperation() } },
-    })
-    expect((await cli(['operations', 'ls'], { env: api.env })).out).toContain('Build Debian 12\trunning\t42 %\tanna')
-    expect((await cli(['operations', 'show', uuid(50)], { env: api.env })).out).toMatch(/Log\t.*begun/)
-    expect((await cli(['operations', 'cancel', uuid(50)], { env: api.env })).out).toContain('is being ended')
   })
 
   it('rebuilds the state in safe mode', async () => {

@@ -1,6 +1,7 @@
 import type { ImageView } from '../../src/domain/image.js'
 import { nodeViewSchema, type NodeView } from '../../src/domain/node.js'
 import { operationSchema, type Operation } from '../../src/domain/operation.js'
+import { operationPlanSchema, type OperationPlan } from '../../src/domain/plan.js'
 import { imageViewSchema } from '../../src/domain/image.js'
 import { userSchema, type User } from '../../src/domain/user.js'
 
@@ -107,6 +108,29 @@ export function aUser(changes: Partial<Record<keyof User, unknown>> = {}): User 
     mustChangePassword: false,
     createdAt: AT,
     lastSignInAt: null,
+    ...changes,
+  })
+}
+
+export function aPlan(changes: Partial<Record<keyof OperationPlan, unknown>> = {}): OperationPlan {
+  return operationPlanSchema.parse({
+    kind: 'node.clone',
+    title: 'Clone web-1 to web-2',
+    steps: ['Make empty disks over what the source stands on', 'Record the node'],
+    space: [
+      {
+        path: '/overlays',
+        requiredBytes: 52.5 * 1024 ** 3,
+        availableBytes: 60 * 1024 ** 3,
+        reservedBytes: 0,
+        keptFreeBytes: 0,
+        freeUpBytes: 0,
+      },
+    ],
+    creates: [{ type: 'node', name: 'web-2' }],
+    replaces: [],
+    warnings: [],
+    refusal: null,
     ...changes,
   })
 }
