@@ -72,7 +72,7 @@ async function openForCopy(path: string): Promise<FileHandle> {
 /** What is copied, and from what: another source or another content is another copy. */
 async function keyOf({ files }: StandaloneCopy, layout: StandaloneLayout): Promise<string> {
   const sources = await Promise.all(files.map((file) => stat(file)))
-  const facts = sources.map(({ ino, size, mtimeMs }) => ({ ino, size, mtimeMs }))
+  const facts = sources.map(({ size, mtimeMs }) => ({ size, mtimeMs }))
   return createHash('sha256').update(JSON.stringify({ facts, layout })).digest('hex')
 }
 
