@@ -56,7 +56,8 @@ export const batchRoutes = [
           hint: 'Ask again when it has ended.',
         })
       }
-      return { passwords: labOf(services).nodes.takeGuestPasswords(operation.id) }
+      const told = labOf(services).nodes.takeGuestPasswords(operation.id)
+      return { passwords: operation.items.flatMap((item) => told.filter(({ id }) => id === item.id)) }
     },
   }),
 ]
