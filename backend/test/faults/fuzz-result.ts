@@ -48,6 +48,7 @@ export interface SocketFuzzResult {
   exits: number
   memoryGrowth: number
   memoryBytes: { before: number; after: number }
+  heapBytes: { before: number; after: number }
   /** From a console's upgrade to its first word, in the midst of all this. */
   p99OpenMs: number
   /** How sessions and upgrades ended: the close code or the HTTP status. */
@@ -94,6 +95,7 @@ export function emptySocketResult(seed: number): SocketFuzzResult {
     exits: 0,
     memoryGrowth: 0,
     memoryBytes: { before: 0, after: 0 },
+    heapBytes: { before: 0, after: 0 },
     p99OpenMs: 0,
     ends: {},
     failures: [],
