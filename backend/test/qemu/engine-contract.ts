@@ -330,11 +330,15 @@ async function openTarget(target: Awaited<ReturnType<NodeEngine['console']>>): P
   return { stream, until: (text) => eventually(() => heard.includes(text), `${JSON.stringify(text)} on the console`) }
 }
 
-/** Waits for a condition, at most 20 s. */
-export async function eventually(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + 20_000
+/** Waits for a condition, at most 20 s unless told. */
+export async function eventually(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  withinMs = 20_000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited 20 s in vain for ${what}`)
+    if (performance.now() > deadline) throw new Error(`waited ${withinMs / 1000} s in vain for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

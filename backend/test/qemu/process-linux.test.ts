@@ -11,7 +11,10 @@ import { specOver } from '../support/node-spec.js'
 import { eventually } from './engine-contract.js'
 import { createProcessLab, type ProcessLab } from './process-lab.js'
 
-jest.setTimeout(300_000)
+jest.setTimeout(400_000)
+
+/** A guest without KVM on a busy machine. */
+const GUEST_MS = 120_000
 
 describe('a real Linux in a node', () => {
   let lab: ProcessLab
@@ -28,29 +31,30 @@ describe('a real Linux in a node', () => {
     const spec = await specFrom(image)
     await engine.ensureNode(spec, 'make').wait()
     await engine.start(spec, 'start').wait()
-    await eventually(async () => (await serial()).includes('tiny-test login:'), 'the login')
+    await eventually(async () => (await serial()).includes('tiny-test login:'), 'the login', GUEST_MS)
     const target = await engine.console(spec.id, 'serial')
     if (target.via !== 'unix') throw new Error('a process has unix sockets')
     const line = connect(target.path)
     line.write('student\r')
-    await eventually(async () => (await serial()).includes('Password:'), 'the question for the password')
+    await eventually(async () => (await serial()).includes('Password:'), 'the question for the password', GUEST_MS)
     line.write('correct horse\r')
-    await eventually(async () => (await serial()).includes(':~$ '), 'the prompt of the shell')
+    await eventually(async () => (await serial()).includes(':~$ '), 'the prompt of the shell', GUEST_MS)
     line.write('echo $((6 * 7)) on $(hostname)\r')
-    await eventually(async () => (await serial()).includes('42 on tiny-test'), 'the answer of the shell')
+    await eventually(async () => (await serial()).includes('42 on tiny-test'), 'the answer of the shell', GUEST_MS)
 
     // The guest loads its keyboard's driver after its first login prompt: what is typed before is nobody's.
     line.write('while ! grep -q kbd /proc/bus/input/devices; do sleep 0.1; done; echo keyboard "is here"\r')
-    await eventually(async () => (await serial()).includes('keyboard is here'), 'the keyboard of the guest')
+    await eventually(async () => (await serial()).includes('keyboard is here'), 'the keyboard of the guest', GUEST_MS)
     for (const keys of keysForText('Typed_on:the (screen)')) await engine.sendKeys(spec.id, keys)
     line.write('sudo cat /dev/vcs1 | tr -d "\\n"\r')
     await eventually(
       async () => (await serial()).includes('login: Typed_on:the (screen)'),
       'the typed text on the screen',
+      GUEST_MS,
     )
     line.destroy()
 
-    const result = await engine.stop(spec.id, { key: 'stop', graceMs: 60_000 }).wait()
+    const result = await engine.stop(spec.id, { key: 'stop', graceMs: GUEST_MS }).wait()
     expect(result).toMatchObject({ how: 'guest-shutdown', node: { phase: 'stopped', ended: { how: 'asked' } } })
 
     async function serial(): Promise<string> {
