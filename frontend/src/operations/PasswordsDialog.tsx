@@ -7,6 +7,7 @@ import { type GuestPassword, useGuestPasswords } from '../api/clones.js'
 import { Dialog } from '../components/Dialog.js'
 import dialog from '../components/Dialog.module.css'
 import { ErrorNotice } from '../components/ErrorNotice.js'
+import { ScrollBox } from '../components/ScrollBox.js'
 import table from '../components/Table.module.css'
 import { toCsv } from '../util/csv.js'
 import { download } from '../util/download.js'
@@ -46,7 +47,7 @@ function Passwords({ passwords }: { passwords: readonly GuestPassword[] }) {
         Take them with you now. The server tells them this once and keeps only a hash of each; this page has them until
         you leave it.
       </p>
-      <div className={`${table['scroll']} ${table['stack']} ${classes['list']}`}>
+      <ScrollBox label="Passwords" className={`${table['scroll']} ${table['stack']} ${classes['list']}`}>
         <table className={table['table']}>
           <thead>
             <tr>
@@ -73,7 +74,7 @@ function Passwords({ passwords }: { passwords: readonly GuestPassword[] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </ScrollBox>
     </>
   )
 }

@@ -1,6 +1,7 @@
 import { Textarea } from '@mantine/core'
 import { type DragEvent, useRef, useState } from 'react'
 import { LinkButton } from '../../../components/LinkButton.js'
+import { ScrollBox } from '../../../components/ScrollBox.js'
 import table from '../../../components/Table.module.css'
 import { ShowMore } from '../ShowMore.js'
 import type { BatchForm } from './batch-request.js'
@@ -90,7 +91,7 @@ function Preview({ rows }: { rows: readonly ListedNode[] }) {
         {rows.length} {rows.length === 1 ? 'node' : 'nodes'}
         {faulty.length > 0 && <strong>, {faulty.length} with a fault</strong>}
       </output>
-      <div className={`${table['scroll']} ${classes['preview']}`}>
+      <ScrollBox label="What was understood" className={`${table['scroll']} ${classes['preview']}`}>
         <table className={table['table']}>
           <thead>
             <tr>
@@ -106,7 +107,7 @@ function Preview({ rows }: { rows: readonly ListedNode[] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </ScrollBox>
       <ShowMore shown={limit} total={rows.length} onMore={() => setLimit(limit + PAGE)} />
     </>
   )
