@@ -1,6 +1,6 @@
 import { SandlabError } from '../domain/error.js'
 import { overlayApiPath } from '../domain/layout.js'
-import type { CloneNode } from '../domain/node.js'
+import type { CloneNode, NodeRecord } from '../domain/node.js'
 import type { Operation } from '../domain/operation.js'
 import type { LabState } from '../domain/state.js'
 import { measureSpace, noSpace } from '../storage/space.js'
@@ -8,7 +8,7 @@ import { writeSidecar } from '../storage/sidecars.js'
 import { anyProcedure, type AnyProcedure, type Procedure } from '../transactions/procedure.js'
 import { cloneIntentSchema, type CloneIntent } from './clone-intent.js'
 import { discardClones, makeClones, removeCloneStaging } from './clone-disks.js'
-import { titleOf, whatOf } from './clone-plan.js'
+import { titleOf, warningsOf, whatOf } from './clone-plan.js'
 import { prepareClone, type CloneRights } from './clone-prepare.js'
 import { aroundClone, refuseEarly } from './clone-reserve.js'
 import { layTheBase, requireCloneable, requireWholeDisk, takeBackLayer } from './clone-source.js'
@@ -86,6 +86,13 @@ export function anyCloneProcedure(context: NodesContext): AnyProcedure {
   }
 }
 
+export interface BegunClone {
+  operation: Operation
+  /** For the audit log: what makes room, and what was said about it. */
+  replaced: NodeRecord[]
+  warnings: string[]
+}
+
 /**
  * Begins to clone; back as soon as it has begun. A request that came before with the same key is answered with what it
  * began. Throws `not_found`, `wrong_status`, `name_taken`, `quota_reached`, `no_space`, `bad_request`, `key_reused`.
@@ -96,11 +103,11 @@ export async function cloneNode(
   request: CloneNode,
   actor: Actor,
   rights: CloneRights,
-): Promise<Operation> {
+): Promise<BegunClone> {
   // The way to another SandLabX: sendNode(context, …) of nodes/send.ts belongs here, before anything is prepared.
   if (request.to) throw new SandlabError('unsupported', 'This SandLabX can not clone to another one yet.')
   const earlier = context.transactions.earlier(actor)
-  if (earlier) return earlier.operation
+  if (earlier) return { operation: earlier.operation, replaced: [], warnings: [] }
   const intent = await prepareClone(context, id, request, actor, rights)
   const [space] = await measureSpace([{ path: context.layout.overlays, bytes: intent.needBytes }])
   if (space && space.freeUpBytes > 0) throw noSpace(space, whatOf(intent))
@@ -113,7 +120,7 @@ export async function cloneNode(
     request: actor.request ?? null,
     items: records.map(({ id: cloneId, name }) => ({ id: cloneId, name })),
   })
-  return operation
+  return { operation, replaced: intent.replaced, warnings: warningsOf(context, intent) }
 }
 
 function resourcesOf({ records, replaced, layerId, id }: CloneIntent): Operation['resources'] {

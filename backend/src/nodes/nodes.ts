@@ -15,7 +15,7 @@ import type { EngineNode } from '../hosts/engine.js'
 import { createLimiter } from '../system/limiter.js'
 import { availableParallelism } from 'node:os'
 import { beginBatch, planBatch } from './batch.js'
-import { cloneNode } from './clone.js'
+import { cloneNode, type BegunClone } from './clone.js'
 import { planClone } from './clone-plan.js'
 import type { CloneRights } from './clone-prepare.js'
 import { publishNode, recordOf, viewNode, type Actor, type NodesContext, type NodesDependencies } from './context.js'
@@ -24,7 +24,7 @@ import { createGuestPasswords } from './guest-passwords.js'
 import { createObservations } from './observe.js'
 import { inspectAll, reconcile, recordEnd, type ReconcileReport } from './reconcile.js'
 import { procedures } from './procedures.js'
-import { deleteNode, planDelete, type DeletePlan } from './remove.js'
+import { deleteNode, planDelete, planRemoval, type DeletePlan } from './remove.js'
 import { lastScreenOf, screenshotOf } from './screen.js'
 import { startNode } from './start.js'
 import { restartNode, stopNode } from './stop.js'
@@ -46,7 +46,7 @@ export interface Nodes {
   /** Generated for the guests that this operation made; told once. */
   takeGuestPasswords(operationId: string): GuestPassword[]
   /** Back as soon as it has begun. */
-  clone(id: string, request: CloneNode, actor: Actor, rights: CloneRights): Promise<Operation>
+  clone(id: string, request: CloneNode, actor: Actor, rights: CloneRights): Promise<BegunClone>
   planClone(id: string, request: CloneNode, actor: Actor, rights: CloneRights): Promise<OperationPlan>
   /** Named snapshots of a node and what its disk stands on, newest first. */
   layers(id: string): Layer[]
@@ -55,6 +55,7 @@ export interface Nodes {
   stop(id: string, now: boolean, actor: Actor): Promise<NodeView>
   restart(id: string, actor: Actor): Promise<NodeView>
   planDelete(id: string): Promise<DeletePlan>
+  planRemoval(id: string, deleteStorage: boolean): Promise<OperationPlan>
   delete(id: string, deleteStorage: boolean, actor: Actor): Promise<void>
   events(id: string): NodeEvent[]
   screenshot(id: string): Promise<Buffer>
@@ -107,6 +108,7 @@ export async function createNodes(dependencies: NodesDependencies): Promise<Node
     stop: async (id, now, actor) => view(await stopNode(context, id, now, actor)),
     restart: async (id, actor) => view(await restartNode(context, id, actor)),
     planDelete: (id) => planDelete(context, id),
+    planRemoval: (id, deleteStorage) => planRemoval(context, id, deleteStorage),
     delete: (id, deleteStorage, actor) => deleteNode(context, id, deleteStorage, actor),
     events: (id) => [...recordOf(context, id).events],
     screenshot: (id) => screenshotOf(context, id),

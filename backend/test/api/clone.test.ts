@@ -434,3 +434,49 @@ describe('a clone that is asked for again', () => {
     expect((await ask(source.id, { name: fresh() }, headers)).body.error.code).toBe('key_reused')
   })
 })
+
+describe('what a delete would do', () => {
+  it('is said beforehand, with sizes, and is what is then refused or done', async () => {
+    const node = await usedNode()
+    const plan = async (query: string) => {
+      const answer = await teacher.send('DELETE', `/api/nodes/${node.id}?dryRun=true${query}`)
+      expect(answer.status).toBe(200)
+      return answer.body.plan
+    }
+    expect(await plan('')).toMatchObject({
+      kind: 'node.delete',
+      title: `Delete ${node.name}`,
+      replaces: [{ id: node.id, fate: 'its disk is kept' }],
+      refusal: null,
+    })
+    const [gone] = (await plan('&deleteStorage=true')).replaces
+    expect(gone).toMatchObject({ fate: 'moves to the trash', bytes: expect.any(Number) })
+    expect(gone.bytes).toBeGreaterThan(64 * 1024)
+    expect(record(node.id)).toBeDefined()
+    await teacher.send('POST', `/api/nodes/${node.id}/start`)
+    const { refusal } = await plan('')
+    const refused = await teacher.send('DELETE', `/api/nodes/${node.id}`)
+    expect(refused.body.error).toMatchObject({ code: refusal.code, message: refusal.message })
+    await teacher.send('POST', `/api/nodes/${node.id}/stop`, { now: true })
+  })
+})
+
+describe('the audit log of a clone', () => {
+  it('names what was replaced and why', async () => {
+    const [source, old] = [await usedNode(), await usedNode()]
+    await clone(source.id, { name: old.name, idempotent: true })
+    const administrator = await lab.person('administrator')
+    const { body } = await administrator.send('GET', '/api/audit')
+    const entry = body.entries.find((one: { action: string }) => one.action === 'node.clone')
+    expect(entry).toMatchObject({
+      objectId: source.id,
+      result: 'success',
+      details: {
+        to: old.name,
+        idempotent: true,
+        replaced: [{ id: old.id, name: old.name }],
+        warnings: [expect.stringContaining('Idempotent')],
+      },
+    })
+  })
+})

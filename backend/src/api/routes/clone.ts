@@ -24,7 +24,16 @@ export const cloneRoutes = [
     params: nodeParams,
     body: cloneNodeSchema,
     answer: { status: 202, schema: z.object({ operation: operationSchema }) },
-    errors: ['not_found', 'name_taken', 'wrong_status', 'quota_reached', 'no_space', 'not_allowed', 'unsupported'],
+    errors: [
+      'not_found',
+      'name_taken',
+      'wrong_status',
+      'quota_reached',
+      'no_space',
+      'not_allowed',
+      'unsupported',
+      'bad_request',
+    ],
     audit: 'node.clone',
     async plan(context) {
       const { source, rights } = admitted(context)
@@ -36,10 +45,11 @@ export const cloneRoutes = [
       const { name, count, full, snapshot, snapshotFirst, start, idempotent, force } = context.body
       const asked = { to: name, count, full, snapshot, snapshotFirst, start, idempotent, force }
       context.about({ type: 'node', id: source.id, name: source.name, details: asked })
-      const { replaces, warnings } = await nodes.planClone(source.id, context.body, actorOf(context), rights)
-      const operation = await nodes.clone(source.id, context.body, actorOf(context), rights)
+      const begun = await nodes.clone(source.id, context.body, actorOf(context), rights)
+      const { operation, warnings } = begun
+      const replaced = begun.replaced.map(({ id, name: old }) => ({ id, name: old }))
       const clones = operation.items.slice(0, AUDITED_NAMES).map(({ id, name: clone }) => ({ id, name: clone }))
-      const details = { ...asked, operation: operation.id, clones, replaces, warnings }
+      const details = { ...asked, operation: operation.id, clones, replaced, warnings }
       context.about({ type: 'node', id: source.id, name: source.name, details })
       return { operation }
     },

@@ -146,6 +146,10 @@ export const nodeRoutes = [
     answer: { status: 204 },
     errors: ['not_found', 'wrong_status', 'busy'],
     audit: 'node.delete',
+    async plan(context) {
+      const { id } = nodeFor(context, 'node.delete')
+      return labOf(context.services).nodes.planRemoval(id, context.query.deleteStorage === 'true')
+    },
     async handle(context) {
       const record = nodeFor(context, 'node.delete')
       const deleteStorage = context.query.deleteStorage === 'true'
