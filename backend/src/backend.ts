@@ -257,6 +257,7 @@ async function makeLab(
     log,
     authorize: async (request) => (await subjectOf(services, request))?.userId ?? '', // asked after mountUploads
   })
+  closing.push(async () => uploads.close())
   await uploads.sweep()
   const transactions = await createTransactions({ layout: config.layout, store, operations, log })
   const nodes = await createNodes({

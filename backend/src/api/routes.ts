@@ -9,6 +9,7 @@ import { nodeRoutes } from './routes/nodes.js'
 import { operationRoutes } from './routes/operations.js'
 import { sessionRoutes } from './routes/session.js'
 import { systemRoutes } from './routes/system.js'
+import { transferRoutes } from './routes/transfers.js'
 import { userRoutes } from './routes/users.js'
 
 const openApiRoute = route({
@@ -33,6 +34,7 @@ export function allRoutes(): Route[] {
     ...cloneRoutes,
     ...consoleRoutes,
     ...imageRoutes,
+    ...transferRoutes,
     ...operationRoutes,
     ...systemRoutes,
     openApiRoute,

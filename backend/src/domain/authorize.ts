@@ -12,6 +12,7 @@ export const ACTIONS = [
   'node.power',
   'node.delete',
   'node.console',
+  'node.transfer',
   'image.list',
   'image.manage',
   'operation.list',
@@ -49,6 +50,7 @@ const REACH: Record<Action, Record<Role, Reach>> = {
   'node.power': { student: 'own', instructor: 'students', administrator: 'any' },
   'node.delete': { student: 'own', instructor: 'students', administrator: 'any' },
   'node.console': { student: 'own', instructor: 'students', administrator: 'any' },
+  'node.transfer': { student: 'no', instructor: 'students', administrator: 'any' }, // to and from another SandLabX
   'image.list': { student: 'any', instructor: 'any', administrator: 'any' },
   'image.manage': { student: 'no', instructor: 'any', administrator: 'any' },
   'operation.list': { student: 'any', instructor: 'any', administrator: 'any' }, // filtered by operation.read

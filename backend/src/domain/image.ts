@@ -34,6 +34,11 @@ export const imageSchema = z
     version: z.string().max(60),
     virtualSizeBytes: z.int().positive(),
     fingerprint: fingerprintSchema,
+    /** Of an image that came from another SandLabX: its checksum there. Here it was converted anew. */
+    sourceSha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .optional(),
     /** sha256 of each direct-boot file, by file name. */
     bootFiles: z.record(z.string(), z.string()),
     firmware: z.enum(FIRMWARES),

@@ -68,6 +68,10 @@ export const catalogFile = (l: Layout) => `${l.images}/catalog.json`
 export const imageStagingDir = (l: Layout) => `${l.images}/.staging`
 /** Uploads and downloads wait here until the import room has looked at them. */
 export const quarantineDir = (l: Layout) => `${l.images}/.quarantine`
+/** Resumable uploads, and what another SandLabX has begun to send. */
+export const uploadsDir = (l: Layout) => `${quarantineDir(l)}/uploads`
+export const transfersDir = (l: Layout) => `${quarantineDir(l)}/transfers`
+export const transferFile = (l: Layout, transferId: string) => `${transfersDir(l)}/${transferId}.json`
 
 // run/: gone after a reboot. Socket paths stay under 100 bytes, so a node's folder is 12 digits of its id.
 export const nodeRunDir = (l: Layout, nodeId: string) => `${l.run}/${nodeId.replaceAll('-', '').slice(0, 12)}`

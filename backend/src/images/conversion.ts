@@ -16,6 +16,10 @@ export interface Conversion {
   identity: Identity | undefined
   /** Our own recipe made the file: it may take an hour of processor time. */
   trusted: boolean
+  /** A base image is compressed; a node's disk is not, since its guest writes to it. Default: base. */
+  form?: 'base' | 'disk'
+  /** The largest file that may be written; default: in proportion to the source. */
+  maxBytes?: number
   signal: AbortSignal
   /** 0 to 1. */
   onProgress: (done: number) => void
@@ -35,13 +39,17 @@ export async function convertToBase(conversion: Conversion): Promise<void> {
   const { folder, checked, limits, identity, signal } = conversion
   const cpuSeconds = conversion.trusted ? HOUR_SECONDS : maxCpuSeconds(limits, checked.fileBytes)
   try {
-    await runCommand('qemu-img', conversionArguments(conversion.source, conversion.target, checked), {
+    await runCommand('qemu-img', conversionArguments(conversion.source, conversion.target, checked, conversion.form), {
       cwd: folder,
       timeoutMs: cpuSeconds * 4 * 1000, // waiting for a busy disk is no processor time
       signal,
       identity,
       env: { MALLOC_ARENA_MAX: '2' }, // else each thread reserves 64 MiB of the address space
-      limits: { cpuSeconds, memoryBytes: limits.converterMemoryBytes, fileBytes: maxConvertedBytes(checked.fileBytes) },
+      limits: {
+        cpuSeconds,
+        memoryBytes: limits.converterMemoryBytes,
+        fileBytes: conversion.maxBytes ?? maxConvertedBytes(checked.fileBytes),
+      },
       onLine: (line) => {
         const percent = /\((\d+(?:\.\d+)?)\/100%\)/.exec(line)?.[1]
         if (percent !== undefined) conversion.onProgress(Math.min(1, Number(percent) / 100))
@@ -53,11 +61,20 @@ export async function convertToBase(conversion: Conversion): Promise<void> {
 }
 
 /** Pure: `-p` progress, `-c` compressed. The source is JSON, where no character of a name can mean an option. */
-export function conversionArguments(source: string, target: string, checked: Pick<CheckedDisk, 'format'>): string[] {
+export function conversionArguments(
+  source: string,
+  target: string,
+  checked: Pick<CheckedDisk, 'format'>,
+  form: 'base' | 'disk' = 'base',
+): string[] {
   const file = { driver: 'file', filename: source }
   const node = checked.format === 'qcow2' ? { driver: 'qcow2', backing: null, file } : { driver: 'raw', file }
-  return ['convert', '-p', '-c', '-O', 'qcow2', '-o', 'compression_type=zstd', `json:${JSON.stringify(node)}`, target]
+  const how = form === 'base' ? ['-c', '-O', 'qcow2', '-o', 'compression_type=zstd'] : ['-O', 'qcow2', '-o', DISK_FORM]
+  return ['convert', '-p', ...how, `json:${JSON.stringify(node)}`, target]
 }
+
+/** As system/qcow2-overlay.ts makes the disks of nodes. */
+const DISK_FORM = 'cluster_size=128k,extended_l2=on'
 
 function conversionFailure(error: unknown, cpuSeconds: number): unknown {
   if (!(error instanceof CommandError)) return error

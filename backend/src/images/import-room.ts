@@ -1,18 +1,26 @@
 import { randomUUID } from 'node:crypto'
 import { lstat, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { z } from 'zod'
 import { SandlabError } from '../domain/error.js'
-import { quarantineDir, type Layout } from '../domain/layout.js'
+import { uploadsDir, type Layout } from '../domain/layout.js'
 import type { OperationPlan } from '../domain/plan.js'
 import { errnoOf } from '../system/durable-file.js'
 import type { Procedure } from '../transactions/procedure.js'
 import type { ImageActor, ImagesContext, StartedImage } from './context.js'
 import { imageAboutSchema, parseAbout, type ImageAbout } from './image-record.js'
-import { aroundMaking, importSteps, makingSchema, refuseTaken, resourcesOf, stagingStep } from './import-steps.js'
+import {
+  aroundMaking,
+  importSteps,
+  makingSchema,
+  refuseTaken,
+  resourcesOf,
+  stagingStep,
+  usingUp,
+} from './import-steps.js'
+import { requireChecksums } from './checksums.js'
 import { roomFor } from './intake.js'
 import { planMaking, startMaking } from './making.js'
-import { UPLOADS_FOLDER } from './staging.js'
 
 export interface ImportRequest {
   /**
@@ -21,18 +29,30 @@ export interface ImportRequest {
    */
   source: { path: string; consume: boolean }
   about: ImageAbout
+  /** What the files must be, where that was told beforehand. */
+  checksums?: { path: string; sha256: string }[]
+  /** Removed with the source. */
+  discards?: string[]
 }
 
-const intentSchema = makingSchema.extend({ path: z.string(), about: imageAboutSchema })
+const intentSchema = makingSchema.extend({
+  path: z.string(),
+  about: imageAboutSchema,
+  /** What the files must be, where that was told beforehand. */
+  checksums: z.array(z.object({ path: z.string(), sha256: z.string() })).default([]),
+  /** Removed with the source. */
+  discards: z.array(z.string()).default([]),
+})
 type ImportIntent = z.infer<typeof intentSchema>
 
 /** Makes a base image of a file that lies on this machine. */
 export function importProcedure(context: ImagesContext): Procedure<ImportIntent> {
+  const discard = async ({ consumes, discards }: ImportIntent) => {
+    for (const path of [...(consumes ? [consumes.path] : []), ...discards]) await discardSource(context.layout, path)
+  }
   const { steps, commit, after } = importSteps<ImportIntent>(context, {
     given: ({ path, about }) => ({ path, about }),
-    discard: async ({ consumes }) => {
-      if (consumes) await discardSource(context.layout, consumes.path)
-    },
+    discard,
     share: [0, 1],
   })
   return {
@@ -40,7 +60,17 @@ export function importProcedure(context: ImagesContext): Procedure<ImportIntent>
     intent: intentSchema,
     resources: resourcesOf,
     around: (intent, work) => aroundMaking(context, intent, work),
-    steps: [stagingStep(context), ...steps],
+    steps: [
+      stagingStep(context),
+      {
+        title: 'Comparing the checksums',
+        do: (intent, op) =>
+          usingUp(['checksum_mismatch', 'image_refused'], () => requireChecksums(intent.checksums, op.signal), [
+            () => discard(intent),
+          ]),
+      },
+      ...steps,
+    ],
     commit,
     after,
   }
@@ -74,7 +104,8 @@ export function planImport(context: ImagesContext, request: ImportRequest): Prom
   })
 }
 
-async function intentOf(context: ImagesContext, { source, about }: ImportRequest): Promise<ImportIntent> {
+async function intentOf(context: ImagesContext, request: ImportRequest): Promise<ImportIntent> {
+  const { source, about, checksums = [], discards = [] } = request
   const imageId = parseAbout(about)
   refuseTaken(context.store.data, imageId)
   // Not through a link: those are refused with words of their own.
@@ -90,11 +121,13 @@ async function intentOf(context: ImagesContext, { source, about }: ImportRequest
     spaceBytes: roomFor(stats, source.consume && isOnDevice),
     path: source.path,
     about,
+    checksums,
+    discards,
   }
 }
 
 /** An upload has its size and its owner in a file beside it. */
 async function discardSource(layout: Layout, path: string): Promise<void> {
   await rm(path, { force: true })
-  if (dirname(path) === join(quarantineDir(layout), UPLOADS_FOLDER)) await rm(`${path}.json`, { force: true })
+  if (dirname(path) === uploadsDir(layout)) await rm(`${path}.json`, { force: true })
 }

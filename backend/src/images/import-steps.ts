@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { isSandlabError, SandlabError } from '../domain/error.js'
+import { isSandlabError, SandlabError, type ErrorCode } from '../domain/error.js'
 import { imageIdSchema, type ImageId } from '../domain/ids.js'
 import type { Image } from '../domain/image.js'
 import type { Layout } from '../domain/layout.js'
@@ -114,10 +114,10 @@ export function importSteps<I extends Making>(
   const course: Partial<Course> = {}
   const folderOf = (intent: I) => stagingFolder(layout, intent.folder)
   const refusing = (work: (intent: I, op: OperationHandle) => Promise<void>) => (intent: I, op: OperationHandle) =>
-    usingUpWhatIsRefused(
-      () => work(intent, portionOf(op, ...parts.share)),
-      [() => rm(join(folderOf(intent), SOURCE_NAME), { force: true }), () => parts.discard(intent)],
-    )
+    usingUp(['image_refused'], () => work(intent, portionOf(op, ...parts.share)), [
+      () => rm(join(folderOf(intent), SOURCE_NAME), { force: true }),
+      () => parts.discard(intent),
+    ])
   return {
     steps: [
       {
@@ -183,12 +183,16 @@ export function resourcesOf({ imageId, consumes }: Making) {
   ]
 }
 
-/** A file that was refused helps nobody to try again with: it is used up as if it had been taken. */
-export async function usingUpWhatIsRefused<T>(work: () => Promise<T>, discards: (() => Promise<void>)[]): Promise<T> {
+/** A file that is no good helps nobody to try again with: it is used up as if it had been taken. */
+export async function usingUp<T>(
+  codes: readonly ErrorCode[],
+  work: () => Promise<T>,
+  discards: (() => Promise<void>)[],
+): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (isSandlabError(error, 'image_refused')) for (const discard of discards) await discard()
+    if (isSandlabError(error) && codes.includes(error.code)) for (const discard of discards) await discard()
     throw error
   }
 }

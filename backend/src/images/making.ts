@@ -19,6 +19,8 @@ export async function startMaking<I extends Making>(
   const earlier = context.transactions.earlier(actor)
   if (earlier) return answerOf(context, earlier)
   const intent = await intentOf()
+  const beside = context.transactions.earlier(actor) // of a request that came at the same time
+  if (beside) return answerOf(context, beside)
   refuseClaimed(context.layout, intent.imageId)
   return answerOf(
     context,

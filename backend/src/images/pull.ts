@@ -25,7 +25,7 @@ import {
   refuseTaken,
   resourcesOf,
   stagingStep,
-  usingUpWhatIsRefused,
+  usingUp,
 } from './import-steps.js'
 import { planMaking, startMaking } from './making.js'
 import { ensureQuarantine, makeWorkFolder } from './staging.js'
@@ -68,7 +68,7 @@ export function pullProcedure(context: ImagesContext, options: PullOptions = {})
           const part = join(await ensureQuarantine(layout), `${intent.entry.id}.part`)
           const pull = { ...context, ...options, ...intent, part, op }
           const bytes = await download(pull, await expectedChecksum(pull))
-          path = await usingUpWhatIsRefused(() => unpacked(pull, bytes), [() => discard(intent)])
+          path = await usingUp(['image_refused'], () => unpacked(pull, bytes), [() => discard(intent)])
         },
       },
       ...steps,

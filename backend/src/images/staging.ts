@@ -56,11 +56,8 @@ export async function sweepImageFolders(
   }
 }
 
-/** Below the quarantine. */
-export const UPLOADS_FOLDER = 'uploads'
-export const TRANSFERS_FOLDER = 'transfers'
-/** Each sweeps its own. */
-const SWEPT_BY_OTHERS = new Set([UPLOADS_FOLDER, TRANSFERS_FOLDER])
+/** The uploads' own, and swept by them. */
+const SWEPT_BY_OTHERS = new Set(['uploads', 'transfers'])
 
 async function namesIn(folder: string): Promise<string[]> {
   try {

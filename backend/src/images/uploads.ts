@@ -3,14 +3,17 @@ import { mkdirSync } from 'node:fs'
 import { readdir, rm, stat } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { Server } from '@tus/server'
+import { Server, type Upload } from '@tus/server'
+import { z } from 'zod'
 import { ERROR_CODES, SandlabError, type ErrorBody } from '../domain/error.js'
-import { quarantineDir, type Layout } from '../domain/layout.js'
+import { uploadsDir, type Layout } from '../domain/layout.js'
+import { filesOfTransfer, TRANSFER_FILES, type TransferFile } from '../domain/transfer.js'
 import { formatBytes } from '../domain/units.js'
 import { requireSpace } from '../storage/space.js'
 import { errnoOf } from '../system/durable-file.js'
 import type { Logger } from '../system/log.js'
-import { QUARANTINE_MS, UPLOADS_FOLDER } from './staging.js'
+import { QUARANTINE_MS } from './staging.js'
+import { requireTransfer, sweepTransfers } from './transfers.js'
 import { UploadStore } from './upload-store.js'
 
 export interface UploadsOptions {
@@ -36,21 +39,32 @@ export interface Uploads {
   pathOf(uploadId: string): Promise<string>
   /** Removes it, finished or not; absent = success. */
   discard(uploadId: string): Promise<void>
-  /** Removes what nobody touched for two days. Returns how many. */
+  /** The uploads of a transfer that its sender has begun, with how far they are. */
+  ofTransfer(transferId: string, ownerId: string): Promise<TransferUpload[]>
+  /** Removes what nobody touched for two days, transfers as well; once an hour by itself. Returns how many uploads. */
   sweep(now?: number): Promise<number>
+  close(): void
+}
+
+export interface TransferUpload {
+  uploadId: string
+  name: TransferFile
+  offset: number
+  sizeBytes: number
 }
 
 export const UPLOADS_PATH = '/api/uploads'
 const ID = /^[0-9a-f]{32}$/
+const SWEEP_EVERY_MS = 3600 * 1000
 /** GET would hand the bytes out again; nobody needs that. */
 const METHODS = ['POST', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS']
 
 /**
  * Resumable uploads into `images/.quarantine/uploads`. File names, types and other metadata of the sender are not even
- * kept; ids are ours and random.
+ * kept, but which file of which of its transfers it is; ids are ours and random.
  */
 export function createUploads(options: UploadsOptions): Uploads {
-  const folder = join(quarantineDir(options.layout), UPLOADS_FOLDER)
+  const folder = uploadsDir(options.layout)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const store = new UploadStore({ directory: folder })
   const owners = new Map<unknown, string>()
@@ -72,12 +86,22 @@ export function createUploads(options: UploadsOptions): Uploads {
       if (upload.size === undefined || upload.size === 0) {
         throw new SandlabError('bad_request', 'An upload must state its size when it begins.')
       }
-      await requireQuota(store, folder, upload.size, options)
       const owner = ownerOf(owners, request)
-      return { metadata: owner === undefined ? {} : { owner } }
+      const part = await partOfTransfer(options.layout, owner, upload)
+      if (part) for (const { uploadId } of await earlier(store, folder, part)) await remove(folder, uploadId)
+      await requireQuota(store, folder, upload.size, options)
+      return { metadata: { ...(owner === undefined ? {} : { owner }), ...part } }
     },
     onResponseError: (_request, error) => tusError(error, options.log),
   })
+  const sweepAll = async (now = Date.now()) => {
+    await sweepTransfers(options.layout, now)
+    return sweep(folder, now)
+  }
+  const timer = setInterval(() => {
+    sweepAll().catch((error: unknown) => options.log.warn({ err: error }, 'the uploads could not be swept'))
+  }, SWEEP_EVERY_MS)
+  timer.unref()
   return {
     async handle(request, response) {
       if (!METHODS.includes(request.method ?? '')) {
@@ -95,8 +119,42 @@ export function createUploads(options: UploadsOptions): Uploads {
     async discard(uploadId) {
       if (ID.test(uploadId)) await remove(folder, uploadId)
     },
-    sweep: (now = Date.now()) => sweep(folder, now),
+    ofTransfer: (transfer, owner) => earlier(store, folder, { transfer, owner }),
+    sweep: sweepAll,
+    close: () => clearInterval(timer),
   }
+}
+
+/** What its metadata says that it is a part of, when that is so. Throws `not_found`, `bad_request`. */
+async function partOfTransfer(
+  layout: Layout,
+  owner: string | undefined,
+  { metadata, size }: Upload,
+): Promise<{ transfer: string; file: string; owner: string } | undefined> {
+  const transfer = metadata?.['transfer']
+  if (typeof transfer !== 'string') return undefined
+  const id = z.uuid().safeParse(transfer).data ?? ''
+  const { request } = await requireTransfer(layout, id, owner ?? '')
+  const file = filesOfTransfer(request).find(({ name }) => name === metadata?.['file'])
+  if (file && file.sizeBytes === size) return { transfer, file: file.name, owner: owner ?? '' }
+  throw new SandlabError('bad_request', 'This upload is none of the files that its transfer has announced.')
+}
+
+async function earlier(
+  store: UploadStore,
+  folder: string,
+  of: { transfer: string; owner: string; file?: string },
+): Promise<TransferUpload[]> {
+  const found: TransferUpload[] = []
+  for (const uploadId of (await readdir(folder)).filter((name) => ID.test(name))) {
+    const upload = await store.getUpload(uploadId).catch(() => undefined) // gone meanwhile
+    const { owner, transfer, file } = upload?.metadata ?? {}
+    const name = TRANSFER_FILES.find((one) => one === file)
+    if (!upload || name === undefined || transfer !== of.transfer || owner !== of.owner) continue
+    if (of.file !== undefined && of.file !== name) continue
+    found.push({ uploadId, name, offset: upload.offset, sizeBytes: upload.size ?? 0 })
+  }
+  return found
 }
 
 /** The library answers a wrong version or header with bare text; here every error has the shape of the API's. */

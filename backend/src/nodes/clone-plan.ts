@@ -10,6 +10,7 @@ import type { CloneIntent } from './clone-intent.js'
 import { copiesDisk, isAlive, prepareClone, type CloneRights } from './clone-prepare.js'
 import { recordOf, type Actor, type NodesContext } from './context.js'
 import { replaceWarning } from './replace.js'
+import { planSend } from './send.js'
 
 /** What a clone would do, what it would take, and whether it would be refused. */
 export async function planClone(
@@ -19,6 +20,7 @@ export async function planClone(
   actor: Actor,
   rights: CloneRights,
 ): Promise<OperationPlan> {
+  if (request.to) return planSend(context, id, request, actor)
   const prepared = await prepareClone(context, id, request, actor, rights).catch((error: unknown) => {
     if (isSandlabError(error)) return error
     throw error

@@ -73,7 +73,7 @@ export function isAlive(context: NodesContext, record: NodeRecord): boolean {
   return ['running', 'paused', 'starting', 'stopping'].includes(viewNode(context, record).status)
 }
 
-function snapshotOf(context: NodesContext, source: NodeRecord, name: string | undefined): LayerId | null {
+export function snapshotOf(context: NodesContext, source: NodeRecord, name: string | undefined): LayerId | null {
   if (name === undefined) return null
   const own = context.store.data.layers.filter((layer) => layer.nodeId === source.id && layer.name !== null)
   const found = own.find((layer) => layer.name === name)

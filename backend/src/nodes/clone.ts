@@ -15,6 +15,7 @@ import { layTheBase, requireCloneable, requireWholeDisk, takeBackLayer } from '.
 import { imageOf, publishNode, recordOf, type Actor, type NodesContext } from './context.js'
 import { noSuchImage, refuseTaken } from './new-record.js'
 import { dropReplaced, requireSameReplaced, stopReplaced, trashReplaced } from './replace.js'
+import { sendNode } from './send.js'
 import { startAll } from './start-all.js'
 
 /**
@@ -104,8 +105,9 @@ export async function cloneNode(
   actor: Actor,
   rights: CloneRights,
 ): Promise<BegunClone> {
-  // The way to another SandLabX: sendNode(context, …) of nodes/send.ts belongs here, before anything is prepared.
-  if (request.to) throw new SandlabError('unsupported', 'This SandLabX can not clone to another one yet.')
+  if (request.to) {
+    return { operation: await sendNode(context, id, request, actor), replaced: [], warnings: [] }
+  }
   const earlier = context.transactions.earlier(actor)
   if (earlier) return { operation: earlier.operation, replaced: [], warnings: [] }
   const intent = await prepareClone(context, id, request, actor, rights)

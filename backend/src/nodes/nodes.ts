@@ -22,6 +22,8 @@ import { publishNode, recordOf, viewNode, type Actor, type NodesContext, type No
 import { createNodes as makeNodes, planCreate } from './create.js'
 import { createGuestPasswords } from './guest-passwords.js'
 import { createObservations } from './observe.js'
+import { receiveNode } from './receive.js'
+import { planReceive } from './receive-prepare.js'
 import { inspectAll, reconcile, recordEnd, type ReconcileReport } from './reconcile.js'
 import { procedures } from './procedures.js'
 import { deleteNode, planDelete, planRemoval, type DeletePlan } from './remove.js'
@@ -30,6 +32,10 @@ import { startNode } from './start.js'
 import { restartNode, stopNode } from './stop.js'
 import { layersOf } from './unused-layers.js'
 import { updateNode } from './update.js'
+
+type Rest<F> = F extends (context: NodesContext, ...rest: infer R) => unknown ? R : never
+type ReceiveArguments = Rest<typeof receiveNode>
+type PlanReceiveArguments = Rest<typeof planReceive>
 
 const STORAGE_SCAN_MS = 30_000
 
@@ -50,6 +56,9 @@ export interface Nodes {
   planClone(id: string, request: CloneNode, actor: Actor, rights: CloneRights): Promise<OperationPlan>
   /** Named snapshots of a node and what its disk stands on, newest first. */
   layers(id: string): Layer[]
+  /** Of an upload from another SandLabX; back as soon as it has begun. */
+  receive(...given: ReceiveArguments): Promise<Operation>
+  planReceive(...given: PlanReceiveArguments): ReturnType<typeof planReceive>
   update(id: string, request: UpdateNode, actor: Actor): Promise<NodeView>
   start(id: string, actor: Actor): Promise<NodeView>
   stop(id: string, now: boolean, actor: Actor): Promise<NodeView>
@@ -103,6 +112,8 @@ export async function createNodes(dependencies: NodesDependencies): Promise<Node
     clone: (id, request, actor, rights) => cloneNode(context, id, request, actor, rights),
     planClone: (id, request, actor, rights) => planClone(context, id, request, actor, rights),
     layers: (id) => layersOf(context, id),
+    receive: (...given) => receiveNode(context, ...given),
+    planReceive: (...given) => planReceive(context, ...given),
     update: async (id, request, actor) => view(await updateNode(context, id, request, actor)),
     start: async (id, actor) => view(await startNode(context, id, actor)),
     stop: async (id, now, actor) => view(await stopNode(context, id, now, actor)),

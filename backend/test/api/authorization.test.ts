@@ -78,6 +78,29 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'post /api/images/import': { expected: administrators(), body: { id: 'x', path: '/nowhere/x.qcow2' } },
   'post /api/images/import-upload': { expected: teachers(), body: { id: 'x', uploadId: 'nothing' } },
   'delete /api/images/{id}': { expected: teachers() },
+  'post /api/transfers': {
+    expected: teachers(),
+    body: {
+      kind: 'image',
+      key: 'NAME',
+      image: {
+        id: 'NAME',
+        title: '',
+        description: '',
+        version: '',
+        firmware: 'bios',
+        cloudInit: false,
+        loginNotes: '',
+        minimumMemoryMib: 64,
+        commandLine: null,
+      },
+      disk: { sha256: '0'.repeat(64), sizeBytes: 1 },
+      kernel: null,
+      initrd: null,
+    },
+  },
+  'post /api/transfers/{id}/commit': { expected: row('who', 'no', 'no', 'none', 'none', 'who') },
+  'delete /api/transfers/{id}': { expected: row('who', 'no', 'no', 'none', 'none', 'who') },
   'get /api/operations': { expected: signedIn() },
   'get /api/operations/{id}': { expected: ownNode() },
   'post /api/operations/{id}/cancel': { expected: ownNode() },
@@ -161,7 +184,7 @@ describe('who may do what', () => {
           await people.owner.send('GET', `/api/nodes/${id}/screenshot`)
         }
         const body =
-          line.body === undefined ? undefined : JSON.parse(JSON.stringify(line.body).replace('NAME', `n-${serial}`))
+          line.body === undefined ? undefined : JSON.parse(JSON.stringify(line.body).replaceAll('NAME', `n-${serial}`))
         const answer = await people[subject].send(
           method.toUpperCase(),
           path.replace('{id}', id) + (line.query ?? ''),

@@ -269,6 +269,8 @@ describe('after a kill -9', () => {
       spaceBytes: MIB,
       path,
       about: about('half'),
+      checksums: [],
+      discards: [],
     }
     const killed = { ...procedure, steps }
     await expect(
@@ -309,6 +311,8 @@ describe('after a kill -9', () => {
       spaceBytes: 0,
       path: given,
       about: about('half'),
+      checksums: [],
+      discards: [],
     }
     for (const step of procedure.steps.toReversed()) await step.undo?.(intent)
     expect(await room.files()).toEqual(['half.image.json', 'half.qcow2'])
@@ -328,6 +332,8 @@ describe('after a kill -9', () => {
       spaceBytes: 0,
       path,
       about: about('half'),
+      checksums: [],
+      discards: [],
     }
     for (const step of importProcedure(room).steps.toReversed()) await step.undo?.(intent)
     expect(await readFile(path, 'utf8')).toBe('theirs')
