@@ -48,6 +48,8 @@ const TOOLS: Record<string, string> = {
   genisoimage: 'genisoimage',
   xz: 'xz-utils',
   openssl: 'openssl',
+  slirp4netns: 'slirp4netns',
+  ip: 'iproute2',
 }
 /** What an ordinary user needs besides, to build images whose files belong to root. */
 const TOOLS_OF_ORDINARY_USERS: Record<string, string> = { fakeroot: 'fakeroot', newuidmap: 'uidmap' }
