@@ -91,9 +91,20 @@ function answer(row: Route) {
 
 /** Every route can also fail in the general ways: malformed, not signed in, too fast, not ready. */
 function failures(row: Route) {
-  const general: ErrorCode[] = ['bad_request', 'too_many_requests', 'internal']
+  const general: ErrorCode[] = [
+    'bad_request',
+    'unknown_field',
+    'bad_json',
+    'too_large',
+    'too_many_requests',
+    'internal',
+  ]
   if (row.access !== 'public' && row.method === 'post') general.push('key_reused')
-  if (row.access !== 'public') general.push('not_signed_in', 'not_allowed', 'database_down')
+  if (row.method !== 'get') general.push('foreign_origin')
+  if (row.access !== 'public') {
+    general.push('not_signed_in', 'account_disabled', 'password_change_required', 'not_allowed', 'database_down')
+  }
+  if (row.params) general.push('not_found')
   if (row.beforeReady !== true) general.push('starting_up', 'no_space')
   const byStatus = new Map<number, Set<ErrorCode>>()
   for (const code of [...general, ...(row.errors ?? [])]) {
