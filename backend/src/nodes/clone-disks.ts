@@ -1,5 +1,7 @@
 import { rm } from 'node:fs/promises'
+import { writeLayerSidecar } from '../storage/layers.js'
 import { discardOverlay } from '../storage/overlays.js'
+import { writeSidecar } from '../storage/sidecars.js'
 import { createLimiter } from '../system/limiter.js'
 import type { BulkHandle } from '../transactions/operations.js'
 import type { NodeRecord } from '../domain/node.js'
@@ -10,31 +12,47 @@ import { engineFailure } from './engine-failure.js'
 import { noSuchImage } from './new-record.js'
 import { specOf } from './spec.js'
 
+/** The step's title: its progress goes on under it. */
+export const MAKING = 'Making the disks and their records'
 /** Disks that are made at the same time. */
 const AT_ONCE = 8
 
-/** Makes the disks of the clones; those that are there already, from before a kill, are looked at. */
-export function makeClones(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
-  return intent.full ? makeFullClones(context, intent, op) : makeLinkedClones(context, intent, op)
+/**
+ * Makes the disks of the clones with their records, and the record of the layer; disks that are there already, from
+ * before a kill, are looked at. What is independent is written side by side: each waits for the disk.
+ */
+export async function makeClones(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
+  await allEnded([
+    ...(intent.layer ? [writeLayerSidecar(context.layout, intent.layer)] : []),
+    ...(intent.full
+      ? []
+      : intent.records.map((record) => recordLimiter.run(() => writeSidecar(context.layout, record)))),
+    intent.full ? makeFullClones(context, intent, op) : makeLinkedClones(context, intent, op),
+  ])
+}
+
+const recordLimiter = createLimiter(AT_ONCE)
+
+/** Throws the first failure when all have ended, so that an undo finds everything. */
+async function allEnded(works: readonly Promise<unknown>[]): Promise<void> {
+  const failure = (await Promise.allSettled(works)).find((one) => one.status === 'rejected')
+  if (failure) throw failure.reason
 }
 
 async function makeLinkedClones(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
   const limiter = createLimiter(AT_ONCE)
   let made = 0
-  const all = await Promise.allSettled(
+  await allEnded(
     intent.records.map((record, index) =>
       limiter.run(async () => {
         op.signal.throwIfAborted()
         op.item(index, { state: 'running' })
         await makeDisk(context, intent, record)
         made += 1
-        op.step('Making the disks', made / intent.records.length)
+        op.step(MAKING, made / intent.records.length)
       }),
     ),
   )
-  // Those under way have ended, so that the undo finds all.
-  const failure = all.find((one) => one.status === 'rejected')
-  if (failure) throw failure.reason
 }
 
 /** One after the other: each keeps the disk busy by itself. */
@@ -48,11 +66,12 @@ async function makeFullClones(context: NodesContext, intent: CloneIntent, op: Bu
       signal: op.signal,
       onBytes(done, total) {
         op.bytes(index * total + done, count * total)
-        op.step('Making the disks', (index + done / Math.max(1, total)) / count)
+        op.step(MAKING, (index + done / Math.max(1, total)) / count)
       },
       log: (text) => op.log(text),
     })
     await makeDisk(context, intent, record) // looks at it, and gives it to its user
+    await writeSidecar(context.layout, record)
   }
 }
 

@@ -57,17 +57,17 @@ export async function copyFull(
   intent: CloneIntent,
   record: NodeRecord,
   source: ReadableSource,
-  { signal, onBytes, log }: Telling,
+  telling: Telling,
 ): Promise<void> {
   const { layout } = context
   const disk = overlayFile(layout, record.id)
   if (await exists(disk)) return
   const target = `${cloneStaging(layout, intent)}/${record.id}.qcow2`
   const virtualSizeBytes = record.diskBytes
-  const { sha256, resumedBytes } = await copyStandalone({ ...source, virtualSizeBytes, target, signal, onBytes })
+  const { sha256, resumedBytes } = await copyStandalone({ ...source, ...telling, virtualSizeBytes, target })
   if (resumedBytes > 0)
-    log(`Went on after ${resumedBytes} bytes that were copied before and still have their checksum.`)
-  log(`${record.name}: what was read and what was written have the same sha256 (${sha256}).`)
+    telling.log(`Went on after ${resumedBytes} bytes that were copied before and still have their checksum.`)
+  telling.log(`${record.name}: what was read and what was written have the same sha256 (${sha256}).`)
   const owner = workerIdentity()
   if (owner) await chown(target, owner.uid, owner.gid)
   await link(target, disk)

@@ -6,14 +6,7 @@ import { imageFile, layerFileName, liveLayerFile, overlayFile } from '../domain/
 import { nodeRefuses, type NodeRecord } from '../domain/node.js'
 import type { FrozenDisk } from '../hosts/engine.js'
 import { copyToLayer, mergeToLayer } from '../storage/layer-copies.js'
-import {
-  isUntouched,
-  layerProgress,
-  protectLayer,
-  turnBack,
-  turnIntoLayer,
-  writeLayerSidecar,
-} from '../storage/layers.js'
+import { isUntouched, layerProgress, protectLayer, turnBack, turnIntoLayer } from '../storage/layers.js'
 import type { LayerFacts } from '../storage/layers.js'
 import { backingNameOf } from '../storage/overlays.js'
 import type { BulkHandle } from '../transactions/operations.js'
@@ -66,10 +59,7 @@ export async function requireWholeDisk(context: NodesContext, { source, snapshot
 export async function layTheBase(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
   const source = recordOf(context, intent.source.id)
   const facts = (await needsLayer(context, intent, source)) ? await makeLayer(context, intent, source, op) : undefined
-  if (facts) {
-    intent.layer = layerRecord(context, intent, facts, op.id)
-    await writeLayerSidecar(context.layout, intent.layer)
-  }
+  if (facts) intent.layer = layerRecord(context, intent, facts, op.id)
   if (intent.snapshotId === null) {
     intent.from = intent.layer ? { kind: 'layer', layerId: intent.layer.id } : source.backing
   }

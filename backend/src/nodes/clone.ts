@@ -7,7 +7,7 @@ import { measureSpace, noSpace } from '../storage/space.js'
 import { writeSidecar } from '../storage/sidecars.js'
 import { anyProcedure, type AnyProcedure, type Procedure } from '../transactions/procedure.js'
 import { cloneIntentSchema, type CloneIntent } from './clone-intent.js'
-import { discardClones, makeClones, removeCloneStaging } from './clone-disks.js'
+import { discardClones, makeClones, MAKING, removeCloneStaging } from './clone-disks.js'
 import { titleOf, warningsOf, whatOf } from './clone-plan.js'
 import { prepareClone, type CloneRights } from './clone-prepare.js'
 import { aroundClone, refuseEarly } from './clone-reserve.js'
@@ -44,16 +44,9 @@ export function cloneProcedure(context: NodesContext): Procedure<CloneIntent> {
         undo: (intent) => takeBackLayer(context, intent),
       },
       {
-        title: 'Making the disks',
+        title: MAKING,
         do: (intent, op) => makeClones(context, intent, op),
         undo: (intent) => discardClones(context, intent),
-      },
-      {
-        title: 'Writing the records beside them',
-        async do({ records }) {
-          for (const record of records) await writeSidecar(context.layout, record)
-        },
-        // Taken back with the disks.
       },
       {
         title: 'Stopping what is replaced',

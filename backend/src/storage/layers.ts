@@ -73,7 +73,7 @@ async function giveFreshDisk({ layout, nodeId, layerId, staging, virtualSizeByte
   await rename(staging, overlayFile(layout, nodeId))
 }
 
-/** What is on the disk of a layer never changes again: fsynced with its name, ours, readable for all. */
+/** What is in a layer never changes again: fsynced, ours, readable for all. Its name is, once its record is written. */
 export async function protectLayer(layout: Layout, layerId: string): Promise<LayerFacts> {
   const file = await openPlain(layerFile(layout, layerId))
   try {
@@ -81,7 +81,6 @@ export async function protectLayer(layout: Layout, layerId: string): Promise<Lay
     if (process.getuid?.() === 0) await file.chown(0, 0)
     await file.chmod(0o444)
     const { size, mtimeMs } = await file.stat()
-    await fsyncDirectory(layout.overlays)
     return { sizeBytes: size, mtimeMs: Math.floor(mtimeMs) }
   } finally {
     await file.close()

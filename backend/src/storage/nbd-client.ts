@@ -125,8 +125,11 @@ export function connectNbd(path: string): Promise<NbdClient> {
       onread: {
         buffer: Buffer.alloc(RECEIVE_BYTES), // one for all: what comes is copied at once
         callback(length, buffer) {
-          let bytes = Buffer.from(buffer.buffer, buffer.byteOffset, length)
-          while (bytes.length > 0 && !failure) bytes = bytes.subarray(take(bytes))
+          const bytes = Buffer.from(buffer.buffer, buffer.byteOffset, length)
+          for (let at = 0; at < length;) {
+            if (failure) return false
+            at += take(bytes.subarray(at))
+          }
           return true
         },
       },

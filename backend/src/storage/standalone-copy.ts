@@ -49,7 +49,11 @@ export async function copyStandalone(copy: StandaloneCopy): Promise<{ sha256: st
     try {
       const resumed = await verifiedSegments(file, log, layout, copy)
       // Also what a stop of SandLabX interrupts is noted, for the next start.
-      await copySegments(copy, layout, file, log, resumed).finally(() => note(file, log))
+      try {
+        await copySegments(copy, layout, file, log, resumed)
+      } finally {
+        await note(file, log)
+      }
       await finish(file, layout)
       await fsyncDirectory(dirname(copy.target))
       return { sha256: log.total(), resumedBytes: bytesOf(layout, resumed) }
@@ -81,15 +85,15 @@ async function verifiedSegments(
   file: FileHandle,
   log: CopyLog,
   layout: StandaloneLayout,
-  { signal, onBytes }: StandaloneCopy,
+  copy: StandaloneCopy,
 ): Promise<number> {
   let good = 0
   for (const expected of log.segments()) {
-    signal.throwIfAborted()
+    copy.signal.throwIfAborted()
     const found = await sha256(await readBack(file, layout, good))
     if (found !== expected) break
     good += 1
-    onBytes(bytesOf(layout, good), bytesOf(layout, segmentsOf(layout)))
+    copy.onBytes(bytesOf(layout, good), bytesOf(layout, segmentsOf(layout)))
   }
   await log.keep(good)
   await file.truncate(good === 0 ? 0 : layout.dataOffset + bytesOf(layout, good))
