@@ -5,6 +5,7 @@ import type { Operation } from '../domain/operation.js'
 import type { LabState } from '../domain/state.js'
 import { measureSpace, noSpace } from '../storage/space.js'
 import { writeSidecar } from '../storage/sidecars.js'
+import { createLimiter } from '../system/limiter.js'
 import { anyProcedure, type AnyProcedure, type Procedure } from '../transactions/procedure.js'
 import { cloneIntentSchema, type CloneIntent } from './clone-intent.js'
 import { discardClones, makeClones, MAKING, removeCloneStaging } from './clone-disks.js'
@@ -12,11 +13,13 @@ import { titleOf, warningsOf, whatOf } from './clone-plan.js'
 import { prepareClone, type CloneRights } from './clone-prepare.js'
 import { aroundClone, refuseEarly } from './clone-reserve.js'
 import { layTheBase, requireCloneable, requireWholeDisk, takeBackLayer } from './clone-source.js'
-import { imageOf, publishNode, recordOf, type Actor, type NodesContext } from './context.js'
+import { imageOf, publishNode, type Actor, type NodesContext } from './context.js'
 import { noSuchImage, refuseTaken } from './new-record.js'
 import { dropReplaced, requireSameReplaced, stopReplaced, trashReplaced } from './replace.js'
 import { sendNode } from './send.js'
 import { startAll } from './start-all.js'
+
+const SHOWN_AT_ONCE = 8
 
 /**
  * Makes nodes like another one: linked, over the frozen disk of the source, or full, with a disk that needs no other
@@ -159,12 +162,16 @@ function commitClone(draft: LabState, intent: CloneIntent): void {
 
 /** Records beside the disks, and the page. */
 async function showClones(context: NodesContext, intent: CloneIntent): Promise<void> {
-  await removeCloneStaging(context, intent)
-  for (const { id } of [intent.source, ...intent.records]) {
-    if (!context.store.data.nodes.some((node) => node.id === id)) continue
-    const record = recordOf(context, id)
-    await writeSidecar(context.layout, record)
-    await context.observations.inspectStorage(record, imageOf(context, record.imageId))
+  const limiter = createLimiter(SHOWN_AT_ONCE)
+  const show = async (id: string) => {
+    const record = context.store.data.nodes.find((node) => node.id === id)
+    if (!record) return
+    const look = context.observations.inspectStorage(record, imageOf(context, record.imageId))
+    await Promise.all([writeSidecar(context.layout, record), look])
     publishNode(context, record.id)
   }
+  await Promise.all([
+    removeCloneStaging(context, intent),
+    ...[intent.source, ...intent.records].map(({ id }) => limiter.run(() => show(id))),
+  ])
 }
