@@ -54,8 +54,17 @@ async function prepare(dataDir: string): Promise<void> {
   const made = await makeTinyImage(rooms.layout)
   const image = imageSchema.parse({
     ...made,
-    id: imageIdSchema.parse('tiny-guest'), title: 'Tiny guest', description: '', origin: 'built', version: '1',
-    bootFiles: {}, firmware: 'bios', directBoot: null, cloudInit: false, loginNotes: '', minimumMemoryMib: 64,
+    id: imageIdSchema.parse('tiny-guest'),
+    title: 'Tiny guest',
+    description: '',
+    origin: 'built',
+    version: '1',
+    bootFiles: {},
+    firmware: 'bios',
+    directBoot: null,
+    cloudInit: false,
+    loginNotes: '',
+    minimumMemoryMib: 64,
     createdAt: new Date().toISOString(),
   })
   await rooms.store.change((draft) => void draft.images.push(image))
@@ -131,7 +140,9 @@ async function racingStarts(place: BackendPlace, { short }: PartOptions): Promis
   const backend = await startBackendProcess(place)
   try {
     const id = await idOfNode(backend, 'guest-1')
-    const answers = await Promise.all(Array.from({ length: count }, () => backend.send('POST', `/api/nodes/${id}/start`)))
+    const answers = await Promise.all(
+      Array.from({ length: count }, () => backend.send('POST', `/api/nodes/${id}/start`)),
+    )
     result.points = count
     const unexpected = answers.find(({ status, body }) => status !== 200 && body?.error?.code !== 'wrong_status')
     if (unexpected) fail(result, `a start was answered with ${unexpected.status}: ${JSON.stringify(unexpected.body)}`)
@@ -158,7 +169,8 @@ async function restarts(place: BackendPlace, { short }: PartOptions): Promise<Re
       const id = await idOfNode(backend, `guest-${number}`)
       ids.push(id)
       const { status, body } = await backend.send('POST', `/api/nodes/${id}/start`)
-      if (status !== 200 && body?.error?.code !== 'wrong_status') fail(result, `guest-${number} does not start: ${status}`)
+      if (status !== 200 && body?.error?.code !== 'wrong_status')
+        fail(result, `guest-${number} does not start: ${status}`)
     }
     const before = await allQemus(ids)
     for (let round = 0; round < rounds; round += 1) {

@@ -28,7 +28,12 @@ export async function checkFolder(dataDir: string): Promise<{ seen: Seen; findin
   const half: string[] = []
   const data = await readState(dataDir, half)
   const seen: Seen = { data, files: new Set(files.map((file) => relative(dataDir, file))) }
-  const named = new Set<string>(['state/lock', 'state/nodes-state.json', 'state/nodes-state.json.prev', 'images/catalog.json'])
+  const named = new Set<string>([
+    'state/lock',
+    'state/nodes-state.json',
+    'state/nodes-state.json.prev',
+    'images/catalog.json',
+  ])
   for (const image of data.images) {
     for (const file of [image.file, ...Object.keys(image.bootFiles)]) named.add(`images/${file}`)
     named.add(`images/${image.id}.image.json`)
@@ -46,7 +51,9 @@ export async function checkFolder(dataDir: string): Promise<{ seen: Seen; findin
 
 /** What need not be named: waits on purpose, or is of no operation. */
 function isFree(file: string): boolean {
-  return /^images\/\.quarantine\/|^run\/|^state\/(secret|screens\/|postgres|audit-spool|local-token|first-login)/.test(file)
+  return /^images\/\.quarantine\/|^run\/|^state\/(secret|screens\/|postgres|audit-spool|local-token|first-login)/.test(
+    file,
+  )
 }
 
 async function filesIn(folder: string): Promise<string[]> {
@@ -68,12 +75,15 @@ async function checkBase(dataDir: string, image: LabState['images'][number], hal
   const path = `${dataDir}/images/${image.file}`
   const found = await lstat(path).catch(() => undefined)
   if (!found) return void half.push(`image ${image.id}: its file is missing`)
-  const sum = createHash('sha256').update(await readFile(path)).digest('hex')
+  const sum = createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex')
   if (sum !== image.fingerprint.sha256) half.push(`image ${image.id}: its content changed`)
   if (Math.floor(found.mtimeMs) !== image.fingerprint.mtimeMs) half.push(`image ${image.id}: its time changed`)
   if ((found.mode & 0o222) !== 0) half.push(`image ${image.id}: it can be written`)
   const sidecar = await json(`${dataDir}/images/${image.id}.image.json`)
-  if (!isDeepStrictEqual(sidecar?.['record'], image)) half.push(`image ${image.id}: the record beside it differs or is missing`)
+  if (!isDeepStrictEqual(sidecar?.['record'], image))
+    half.push(`image ${image.id}: the record beside it differs or is missing`)
 }
 
 /** I2. */
@@ -148,7 +158,8 @@ async function checkDisk(
   if (typeof header === 'string') return void half.push(`${about}: ${header}`)
   if (backing !== undefined && header.backing !== backing) half.push(`${about}: its header names ${header.backing}`)
   if (backing && header.format !== 'qcow2') half.push(`${about}: its header says its base is ${header.format}`)
-  if (header.bytes !== diskBytes) half.push(`${about}: its disk has ${header.bytes} bytes, its record says ${diskBytes}`)
+  if (header.bytes !== diskBytes)
+    half.push(`${about}: its disk has ${header.bytes} bytes, its record says ${diskBytes}`)
   if (header.tooShort) half.push(`${about}: its file ends before its tables`)
 }
 
@@ -176,7 +187,7 @@ async function readHeader(path: string) {
 }
 
 function formatIn(head: Buffer): string | null {
-  for (let at = head.readUInt32BE(100); at + 8 <= head.length; ) {
+  for (let at = head.readUInt32BE(100); at + 8 <= head.length;) {
     const [type, length] = [head.readUInt32BE(at), head.readUInt32BE(at + 4)]
     if (type === 0xe279_2aca) return head.toString('latin1', at + 8, at + 8 + length)
     if (type === 0) return null

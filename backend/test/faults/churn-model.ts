@@ -33,7 +33,9 @@ export function createChurnModel(
       for (const name of change?.gone ?? []) away.add(name)
     },
     judge(found) {
-      const lost = [...there].filter((name) => !found.has(name)).map((name) => `${name} was acknowledged and is not there`)
+      const lost = [...there]
+        .filter((name) => !found.has(name))
+        .map((name) => `${name} was acknowledged and is not there`)
       for (const name of away) if (found.has(name)) lost.push(`${name} was acknowledged to be gone and is there`)
       const half: string[] = []
       for (const { gone, made } of open.values()) {

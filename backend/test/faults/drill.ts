@@ -89,7 +89,12 @@ try {
     if (from === 'act-again') await again(rooms, outcome)
   }
   await rooms.operations.close()
-  say({ kind: 'memory', nodes: rooms.store.data.nodes, images: rooms.store.data.images, layers: rooms.store.data.layers })
+  say({
+    kind: 'memory',
+    nodes: rooms.store.data.nodes,
+    images: rooms.store.data.images,
+    layers: rooms.store.data.layers,
+  })
   await rooms.close()
   process.exit(0)
 } catch (error) {

@@ -31,7 +31,7 @@ export async function runErrnos(options: ErrnoOptions): Promise<Result> {
       // Counted writes are also those by which the file thread wakes up Node itself, which can't live without.
       const isNodesOwn = ending.how === 'SIGABRT' && point.syscall === 'write'
       if (!isNodesOwn) {
-        const outcome = await judgeFailure(result, dataDir, point, ending)
+        const outcome = await judgeFailure(options, result, dataDir, point, ending)
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
       }
       await rm(dataDir, { recursive: true })
@@ -44,25 +44,31 @@ export async function runErrnos(options: ErrnoOptions): Promise<Result> {
 }
 
 /** Answers with what the operation answered. */
-async function judgeFailure(result: Result, dataDir: string, point: Point, ending: Ending): Promise<string> {
+async function judgeFailure(
+  { log }: PartOptions,
+  result: Result,
+  dataDir: string,
+  point: Point,
+  ending: Ending,
+): Promise<string> {
   result.points += 1
   const wrong = await wrongIn(dataDir, point, ending)
   const { findings, recoveryMs } = await judge(dataDir, scenarioOf(point.operation), ending.facts)
   findings.half.unshift(...wrong)
-  note(result, findings, recoveryMs, nameOf(point))
+  note(result, findings, recoveryMs, nameOf(point), log)
   const acted = ending.facts.find((fact) => fact.kind === 'acted')
   return acted?.kind === 'acted' ? acted.outcome : 'no answer'
 }
 
-/** Calls rotate through the four errors; with all of them at each call it would be four times as long. */
-async function allPoints(fixture: Fixture, drill: string, { every, short, log }: ErrnoOptions): Promise<Point[]> {
+/** One error for each call: they take turns, and another seed begins with another. */
+async function allPoints(fixture: Fixture, drill: string, { every, seed, log }: ErrnoOptions): Promise<Point[]> {
   const points: Point[] = []
   for (const { name } of SCENARIOS) {
     const calls = await changingCalls(fixture, drill, name)
-    const errnos = (index: number) => (short ? [ERRNOS[index % ERRNOS.length] ?? 'EIO'] : ERRNOS)
-    points.push(
-      ...calls.flatMap((call, index) => errnos(index).map((fault) => ({ operation: name, ...call, fault }))),
-    )
+    for (const call of calls) {
+      const fault = ERRNOS[(points.length + seed) % ERRNOS.length] ?? 'EIO'
+      points.push({ operation: name, ...call, fault })
+    }
     log(`${name}: ${calls.length} calls`)
   }
   return points.filter((_, index) => index % every === 0)

@@ -26,8 +26,12 @@ export async function makeFixture(): Promise<Fixture> {
   const prepared = join(room, 'prepared')
   await mkdir(prepared)
   const rooms = await openRooms(prepared)
-  for (const id of ['empty', 'spare']) await writeImageSidecar(rooms.layout, await addTestImage(rooms.layout, rooms.store, id))
-  for (const [name, cpus] of [['alpha', 2], ['beta', 1]]) {
+  for (const id of ['empty', 'spare'])
+    await writeImageSidecar(rooms.layout, await addTestImage(rooms.layout, rooms.store, id))
+  for (const [name, cpus] of [
+    ['alpha', 2],
+    ['beta', 1],
+  ]) {
     await rooms.nodes.create(createNodeSchema.parse({ name, image: 'empty', cpus }), ACTOR)
   }
   const disk = overlayFile(rooms.layout, idOf(rooms, 'alpha'))

@@ -10,7 +10,7 @@ import { SCENARIOS, scenarioOf } from './scenarios.js'
 /** Points that are tried at the same time. */
 const AT_ONCE = 3
 /** Kills of one operation after which the next start is killed too, at each of its calls. */
-const RESTARTS_KILLED = 4
+const RESTARTS_KILLED = 2
 
 export interface KillOptions extends PartOptions {
   drill?: string
@@ -43,7 +43,7 @@ export async function runKills(options: KillOptions): Promise<Result> {
       else if (how === 0) survived += 1
       else result.failures.push({ what: `it ended with ${how}: ${stderr}`, replay: nameOf(point) })
       const { findings, recoveryMs } = await judge(dataDir, scenarioOf(point.operation), facts)
-      note(result, findings, recoveryMs, nameOf(point))
+      note(result, findings, recoveryMs, nameOf(point), options.log)
       await rm(dataDir, { recursive: true })
     })
     result.note = `${survived} runs came to no such call`

@@ -32,12 +32,7 @@ export function parsePoint(text: string): Point {
 }
 
 /** The calls by which an operation changes something, by a run in which nothing fails. */
-export async function changingCalls(
-  fixture: Fixture,
-  drill: string,
-  operation: string,
-  after?: Call,
-): Promise<Call[]> {
+export async function changingCalls(fixture: Fixture, drill: string, operation: string, after?: Call): Promise<Call[]> {
   const dataDir = await fixture.copy(`count-${operation}`)
   const trace = join(fixture.room, `count-${operation}.trace`)
   if (after) await strike(drill, dataDir, { operation, ...after, fault: 'KILL' })
@@ -111,17 +106,30 @@ async function repeated(dataDir: string, scenario: Scenario): Promise<string[]> 
   ]
 }
 
-/** Adds what was found to the result. */
-export function note(result: Result, findings: Findings, recoveryMs: number, replay: string): void {
+/** Adds what was found to the result, and says at once what is wrong. */
+export function note(
+  result: Result,
+  findings: Findings,
+  recoveryMs: number,
+  replay: string,
+  log: (text: string) => void,
+): void {
   result.lost += findings.lost.length
   result.half += findings.half.length
   result.leaked += findings.leaked.length
   result.recoveryMs.push(recoveryMs)
-  if (!isClean(findings)) result.failures.push(failureOf(findings, replay))
+  if (isClean(findings)) return
+  const failure = failureOf(findings, replay)
+  result.failures.push(failure)
+  log(`${replay}: ${failure.what}`)
 }
 
 function failureOf({ lost, half, leaked }: Findings, replay: string): Failure {
-  const parts = [...lost.map((text) => `LOST ${text}`), ...half.map((text) => `HALF ${text}`), ...leaked.map((text) => `LEAKED ${text}`)]
+  const parts = [
+    ...lost.map((text) => `LOST ${text}`),
+    ...half.map((text) => `HALF ${text}`),
+    ...leaked.map((text) => `LEAKED ${text}`),
+  ]
   return { what: parts.join('; '), replay }
 }
 

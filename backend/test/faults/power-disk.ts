@@ -27,9 +27,11 @@ export async function requirePowerTools(): Promise<void> {
     ['losetup', 'install the package mount'],
   ]
   for (const [tool, advice] of needs) {
-    await run('sh', ['-c', `command -v ${tool}`], { env: { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } }).catch(() => {
-      throw new Error(`power cuts need ${tool}: ${advice}`)
-    })
+    await run('sh', ['-c', `command -v ${tool}`], { env: { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } }).catch(
+      () => {
+        throw new Error(`power cuts need ${tool}: ${advice}`)
+      },
+    )
   }
   for (const device of ['/dev/fuse', '/dev/loop-control']) {
     await access(device).catch(() => {
@@ -76,9 +78,14 @@ async function startDaemon(image: string, exported: string): Promise<ChildProces
   const daemon = spawn(
     'qemu-storage-daemon',
     [
-      '--blockdev', `driver=file,node-name=disk,filename=${image}`,
-      '--export', `type=fuse,id=disk,node-name=disk,mountpoint=${exported},writable=on,allow-other=off`,
-      '--chardev', 'stdio,id=qmp', '--monitor', 'chardev=qmp',
+      '--blockdev',
+      `driver=file,node-name=disk,filename=${image}`,
+      '--export',
+      `type=fuse,id=disk,node-name=disk,mountpoint=${exported},writable=on,allow-other=off`,
+      '--chardev',
+      'stdio,id=qmp',
+      '--monitor',
+      'chardev=qmp',
     ],
     { stdio: ['pipe', 'pipe', 'pipe'] },
   )

@@ -41,7 +41,10 @@ export async function runPowerCuts(options: PowerOptions): Promise<Result> {
   }
   const control = await controlRound(options)
   if (control.lost === 0) {
-    result.failures.push({ what: 'a writer without any fsync lost nothing: these cuts prove nothing', replay: '--only power' })
+    result.failures.push({
+      what: 'a writer without any fsync lost nothing: these cuts prove nothing',
+      replay: '--only power',
+    })
   }
   result.note = `${acknowledged} changes acknowledged; a writer without fsync lost some in ${control.lost} of ${control.cuts} cuts`
   return result
@@ -56,18 +59,23 @@ async function roundOf(
 ): Promise<number> {
   const fixture = await makeFixture()
   try {
-    return await cutting(options, { mountOptions, seed, mode: 'rooms', prepared: await fixture.copy('power') }, cuts, async (path, model) => {
-      const began = performance.now()
-      const rooms = await openRooms(join(path, 'data'))
-      const recoveryMs = performance.now() - began
-      await rooms.close()
-      const { seen, findings } = await checkFolder(join(path, 'data'))
-      const { lost, half } = model.judge(new Set(seen.data.nodes.map(({ name }) => name)))
-      findings.lost.push(...lost)
-      findings.half.push(...half, ...(await damagedDisks(join(path, 'data'), seen.data.nodes)))
-      result.points += 1
-      note(result, findings, recoveryMs, `--only power --seed ${seed}`)
-    })
+    return await cutting(
+      options,
+      { mountOptions, seed, mode: 'rooms', prepared: await fixture.copy('power') },
+      cuts,
+      async (path, model) => {
+        const began = performance.now()
+        const rooms = await openRooms(join(path, 'data'))
+        const recoveryMs = performance.now() - began
+        await rooms.close()
+        const { seen, findings } = await checkFolder(join(path, 'data'))
+        const { lost, half } = model.judge(new Set(seen.data.nodes.map(({ name }) => name)))
+        findings.lost.push(...lost)
+        findings.half.push(...half, ...(await damagedDisks(join(path, 'data'), seen.data.nodes)))
+        result.points += 1
+        note(result, findings, recoveryMs, `--only power --seed ${seed}`, options.log)
+      },
+    )
   } finally {
     await fixture.remove()
   }
@@ -98,12 +106,7 @@ interface Round {
 }
 
 /** Lets a process work on a disk and cuts the power again and again. Returns how many changes were acknowledged. */
-async function cutting(
-  options: PowerOptions,
-  round: Round,
-  cuts: number,
-  look: Look,
-): Promise<number> {
+async function cutting(options: PowerOptions, round: Round, cuts: number, look: Look): Promise<number> {
   const room = await mkdtemp(join(tmpdir(), 'sandlabx-power-'))
   const disk = await makePowerDisk(room, round.mountOptions)
   const random = randomOf(round.seed)
@@ -128,12 +131,7 @@ async function cutting(
   }
 }
 
-async function cutOnce(
-  disk: PowerDisk,
-  name: string,
-  model: ChurnModel,
-  look: Look,
-): Promise<void> {
+async function cutOnce(disk: PowerDisk, name: string, model: ChurnModel, look: Look): Promise<void> {
   const acknowledged = model.acknowledged()
   disk.freeze()
   const file = await disk.copy(name)
@@ -172,12 +170,17 @@ function startChurn(program: string, dataDir: string, { seed, mode }: Round) {
   }
 }
 
-async function damagedDisks(dataDir: string, nodes: readonly { overlayFile: string; name: string }[]): Promise<string[]> {
+async function damagedDisks(
+  dataDir: string,
+  nodes: readonly { overlayFile: string; name: string }[],
+): Promise<string[]> {
   const damaged: string[] = []
   for (const { overlayFile, name } of nodes.slice(0, 2)) {
-    await run('qemu-img', ['check', '-q', '-f', 'qcow2', join(dataDir, 'overlays', overlayFile)]).catch((error: unknown) => {
-      damaged.push(`${name}: qemu-img check says ${String(error)}`)
-    })
+    await run('qemu-img', ['check', '-q', '-f', 'qcow2', join(dataDir, 'overlays', overlayFile)]).catch(
+      (error: unknown) => {
+        damaged.push(`${name}: qemu-img check says ${String(error)}`)
+      },
+    )
   }
   return damaged
 }

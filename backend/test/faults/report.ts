@@ -2,7 +2,15 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { percentile, type Result } from './result.js'
 
-const HEAD = ['part', 'points', 'acknowledged changes lost', 'half-made', 'leaked files', 'recovery p50 / max', 'failures']
+const HEAD = [
+  'part',
+  'points',
+  'acknowledged changes lost',
+  'half-made',
+  'leaked files',
+  'recovery p50 / max',
+  'failures',
+]
 const BEGIN = '<!-- npm run faults: begin -->'
 const END = '<!-- npm run faults: end -->'
 
@@ -38,7 +46,10 @@ export function reportOf(results: readonly Result[], tookMs: number, seed: numbe
 export function failuresOf(results: readonly Result[]): string {
   return results
     .flatMap(({ part, failures }) =>
-      failures.map(({ what, replay }) => `${part}: ${what}\n  again: npm run faults -- ${replay.startsWith('--') ? replay : `--point ${replay}`}`),
+      failures.map(
+        ({ what, replay }) =>
+          `${part}: ${what}\n  again: npm run faults -- ${replay.startsWith('--') ? replay : `--point ${replay}`}`,
+      ),
     )
     .join('\n')
 }

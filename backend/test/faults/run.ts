@@ -36,7 +36,7 @@ const every = values.short ? 10 : 1
 
 const PARTS: Record<string, () => Promise<Result | Result[]>> = {
   kills: () => runKills({ ...options, every }),
-  errnos: () => runErrnos({ ...options, every: values.short ? 10 : 2 }),
+  errnos: () => runErrnos({ ...options, every }),
   power: () => runPowerCuts({ ...options, cuts: values.short ? 6 : 200 }),
   corruption: () => runCorruption(options),
   backends: () => runBackends(options),

@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto'
 import { copyFile, readFile } from 'node:fs/promises'
 import { nodeIdSchema } from '../../src/domain/ids.js'
 import { catalogEntrySchema } from '../../src/domain/image.js'
-import { batchCreateSchema, cloneNodeSchema, createNodeSchema, type CloneNode, type CreateNode } from '../../src/domain/node.js'
+import {
+  batchCreateSchema,
+  cloneNodeSchema,
+  createNodeSchema,
+  type CloneNode,
+  type CreateNode,
+} from '../../src/domain/node.js'
 import { quarantineDir, type Layout } from '../../src/domain/layout.js'
 import type { LabState } from '../../src/domain/state.js'
 import { importImage } from '../../src/images/import-room.js'
@@ -70,7 +76,9 @@ const incoming = (layout: Layout) => `${quarantineDir(layout)}/${INCOMING}`
 async function importAs({ layout, images }: Rooms, id: string): Promise<void> {
   if (id !== 'fresh') await copyFile(`${layout.images}/empty.qcow2`, incoming(layout))
   const source = { path: incoming(layout), consume: true }
-  await (await importImage(images, { source, about: about(id) }, ACTOR)).result
+  await (
+    await importImage(images, { source, about: about(id) }, ACTOR)
+  ).result
 }
 
 /** From a publisher in this very process. */
@@ -80,12 +88,22 @@ async function pullPulled({ images, layout }: Rooms): Promise<void> {
   publisher.serve('/pulled.qcow2', content)
   const value = createHash('sha256').update(content).digest('hex')
   const entry = catalogEntrySchema.parse({
-    id: 'pulled', title: 'Pulled', description: '', version: '1', loginNotes: '', cloudInit: false,
-    firmware: 'bios', minimumMemoryMib: 64, sizeBytes: content.length, url: `${publisher.url}/pulled.qcow2`,
+    id: 'pulled',
+    title: 'Pulled',
+    description: '',
+    version: '1',
+    loginNotes: '',
+    cloudInit: false,
+    firmware: 'bios',
+    minimumMemoryMib: 64,
+    sizeBytes: content.length,
+    url: `${publisher.url}/pulled.qcow2`,
     checksum: { algorithm: 'sha256', value, url: null },
   })
   try {
-    await (await pullImage(images, 'pulled', ACTOR, { catalog: [entry] })).result
+    await (
+      await pullImage(images, 'pulled', ACTOR, { catalog: [entry] })
+    ).result
   } finally {
     await publisher.close()
   }
@@ -100,7 +118,10 @@ async function createBatch({ nodes, operations }: Rooms): Promise<void> {
 }
 
 /** Of alpha, which has been written to and has two CPUs, so that a clone is told from any other node. */
-async function cloneAlpha({ nodes, operations, store }: Rooms, request: Partial<CloneNode> & { name: string }): Promise<void> {
+async function cloneAlpha(
+  { nodes, operations, store }: Rooms,
+  request: Partial<CloneNode> & { name: string },
+): Promise<void> {
   const alpha = store.data.nodes.find(({ name }) => name === 'alpha')
   const asked = cloneNodeSchema.parse(request)
   await operations.ended((await nodes.clone(alpha?.id ?? '', asked, ACTOR, { internet: true })).operation.id)

@@ -62,7 +62,9 @@ async function attach(tid: number, args: string[]): Promise<Watch> {
       text += `${line}\n`
       if (line.includes('attached')) resolve()
     })
-    child.once('error', (error) => reject(new Error('strace can not be run: install the package strace', { cause: error })))
+    child.once('error', (error) =>
+      reject(new Error('strace can not be run: install the package strace', { cause: error })),
+    )
     void ended.then(() => reject(new Error(`strace did not attach: ${text}`)))
   })
   return { ended }
