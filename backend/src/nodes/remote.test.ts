@@ -71,7 +71,7 @@ describe('a connection', () => {
     rmSync(folder, { recursive: true })
   })
 
-  async function listen<S extends Server>(server: S): Promise<number> {
+  async function listen(server: Server): Promise<number> {
     servers.push(server)
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
     return (server.address() as AddressInfo).port // it listens on TCP
@@ -113,12 +113,15 @@ describe('a connection', () => {
   it('with an answer that does not end, or is no JSON, is refused', async () => {
     const port = await listen(
       createServer((request, response) => {
-        if (request.url?.endsWith('text') === true) return void response.end('hello')
+        if (request.url?.endsWith('text') === true) {
+          response.end('hello')
+          return
+        }
         const more = () => {
           while (response.write(Buffer.alloc(65_536)));
           response.once('drain', more)
         }
-        return void more()
+        more()
       }),
     )
     const remote = remoteAt(`http://127.0.0.1:${port}`)

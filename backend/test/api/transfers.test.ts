@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { startBackend } from '../../src/backend.js'
+import { journalDir, uploadsDir } from '../../src/domain/layout.js'
 import { createFakeEngine } from '../../src/hosts/fake-engine.js'
 import { importImage } from '../../src/images/import-room.js'
 import { craftQcow2 } from '../support/hostile-images.js'
@@ -468,6 +469,60 @@ describe('what is sent besides', () => {
     proxy.mend()
     await sender.send('POST', `/api/operations/${id}/cancel`)
     expect((await ended(answer)).state).toBe('cancelled')
+    expect(await halfThings()).toEqual([])
+  })
+})
+
+describe('a far side that was killed while it received', () => {
+  it('takes all of it back at its next start, but for the upload, which can be committed again', async () => {
+    const disk = await emptyDisk()
+    const { transfer } = await announce({ disk })
+    await upload(transfer.id, disk)
+    const [sent] = await labOf(far).uploads.ofTransfer(transfer.id, receiver.id)
+    const uploadId = sent?.uploadId ?? ''
+    const made = await receiver.send('POST', `/api/transfers/${transfer.id}/commit`, {})
+    const done = await ended(made, receiver)
+    const record = labOf(far).store.data.nodes.find(({ id }) => id === done.target.id)
+    await receiver.send('DELETE', `/api/nodes/${done.target.id}?deleteStorage=true`)
+
+    // What such a process leaves: the intent, the upload in staging, the disk with its name, and no record in the state.
+    const again = await announce({ disk, key: 'again' })
+    await upload(again.transfer.id, disk)
+    const [second] = await labOf(far).uploads.ofTransfer(again.transfer.id, receiver.id)
+    const layout = layoutOf(far)
+    await far.backend.close()
+    const id = randomUUID()
+    const staging = join(layout.overlays, '.staging', id)
+    await mkdir(staging, { recursive: true })
+    await rename(join(uploadsDir(layout), second?.uploadId ?? ''), join(staging, 'source'))
+    await writeFile(join(layout.overlays, `node_${done.target.id}.qcow2`), disk)
+    await writeFile(join(layout.overlays, `node_${done.target.id}.json`), '{}')
+    const operation = { ...done, id: randomUUID(), state: 'running', outcome: null, endedAt: null, request: null }
+    const replacing = { replaced: [], replacedBy: null, replacedLayers: [], keptLayers: [], from: { kind: 'none' } }
+    const intent = {
+      ...replacing,
+      id,
+      at: done.startedAt,
+      actor: { id: receiver.id, login: 'bob' },
+      start: false,
+      record,
+      transferId: again.transfer.id,
+      uploadId: second?.uploadId,
+      sizeBytes: disk.length,
+      unpackedBytes: MIB,
+      sha256: createHash('sha256').update(disk).digest('hex'),
+    }
+    await mkdir(journalDir(layout), { recursive: true })
+    const entry = JSON.stringify({ kind: 'sandlabx-intent', schema: 1, operation, intent })
+    await writeFile(join(journalDir(layout), `000000009999-${operation.id}.json`), entry)
+
+    far = await restarted(far)
+    receiver = { ...receiver, ...clientOf(far.url, { authorization: `Bearer ${receiver.token}` }) }
+    expect(uploadId).not.toBe('')
+    expect(await halfThings()).toHaveLength(3) // the upload, its size, and its transfer
+    const committed = await receiver.send('POST', `/api/transfers/${again.transfer.id}/commit`, {})
+    expect(await ended(committed, receiver)).toMatchObject({ state: 'succeeded', error: null })
+    expect((await receiver.send('GET', '/api/nodes')).body.nodes).toHaveLength(1)
     expect(await halfThings()).toEqual([])
   })
 })
