@@ -3,7 +3,17 @@ import Table from 'cli-table3'
 import type { Bench } from './bench.js'
 
 /** `npm run bench [-- WORD]`: every claim, or those whose name has the word. Exit 3 when one is missed. */
-const ROOMS = ['./state.js', './start.js', './serial.js', './api.js', './load.js', './recovery.js']
+const ROOMS = [
+  './state.js',
+  './start.js',
+  './serial.js',
+  './api.js',
+  './batch.js',
+  './load.js',
+  './recovery.js',
+  './clone.js',
+  './boot.js',
+]
 const wanted = process.argv[2] ?? ''
 const table = new Table({ head: ['claim', 'goal', 'measured', '', 'detail'], style: { head: [], border: [] } })
 let missed = 0
