@@ -18,7 +18,7 @@ describe('LZ4', () => {
 
   it('is matches that overlap what they make', () => {
     // One `a`, a match of 15 + 4 + 20 at distance 1, then literals.
-    const packed = frame('1f61010014' + '50' + Buffer.from('hello').toString('hex'))
+    const packed = frame(`1f6101001450${Buffer.from('hello').toString('hex')}`)
     expect(decodeLz4(packed, 45)?.toString()).toBe('a'.repeat(40) + 'hello')
   })
 
@@ -29,7 +29,7 @@ describe('LZ4', () => {
 
   it('is several blocks, of which none sees the one before', () => {
     expect(decodeLz4(frame('1061', '1062'), 2)?.toString()).toBe('ab')
-    expect(decodeLz4(frame('1061', '006200' + '1063'), 6)).toBeNull()
+    expect(decodeLz4(frame('1061', '0062001063'), 6)).toBeNull()
   })
 
   it.each([
@@ -37,7 +37,7 @@ describe('LZ4', () => {
     ['a block that ends too soon', Buffer.from(`${MAGIC}ff00000010`, 'hex'), 1],
     ['a length that never ends', frame('f0ffff'), 600],
     ['literals that are not there', frame('5068'), 5],
-    ['a match before the beginning', frame('106109005061626364' + '65'), 10],
+    ['a match before the beginning', frame('10610900506162636465'), 10],
     ['a match at distance nothing', frame('10610000506162636465'), 10],
     ['more than announced', frame('5068656c6c6f'), 4],
     ['less than announced', frame('5068656c6c6f'), 6],

@@ -38,9 +38,9 @@ const LINE_CHARACTERS = 500
 export interface HandleDependencies {
   id: OperationId
   signal: AbortSignal
-  get(): Operation | undefined
-  update(change: Partial<Operation>): void
-  timestamp(): string
+  get: () => Operation | undefined
+  update: (change: Partial<Operation>) => void
+  timestamp: () => string
 }
 
 export function createHandle({ id, signal, get, update, timestamp }: HandleDependencies): BulkHandle {

@@ -216,7 +216,10 @@ describe('of all that a whole backend keeps', () => {
         }`
       const uid = NODE_UIDS.first + 7
       const opened = execFileSync(process.execPath, ['-e', program, JSON.stringify(names)], {
-        ...{ cwd: dataDir, uid, gid: uid, encoding: 'utf8' },
+        cwd: dataDir,
+        uid,
+        gid: uid,
+        encoding: 'utf8',
       })
       expect(opened.trim().split('\n')).toEqual([`images/${image.file}`])
     } finally {

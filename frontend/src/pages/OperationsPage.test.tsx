@@ -78,7 +78,7 @@ describe('one operation', () => {
 
   it('tells the guest passwords, asks the server for them once, and has them still afterwards', async () => {
     const { user } = showPage(`/operations/${BATCH_ID}`)
-    for (const _time of ['first', 'second']) {
+    for (let times = 0; times < 2; times += 1) {
       await user.click(await screen.findByRole('button', { name: 'Guest passwords' }))
       expect(await screen.findByText('abcd,efgh')).toBeTruthy()
       await user.click(screen.getByRole('button', { name: 'I have noted them' }))
