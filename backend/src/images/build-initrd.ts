@@ -2,6 +2,7 @@ import { chmod, copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:f
 import { join } from 'node:path'
 import { runCommand } from '../system/command.js'
 import { buildFailure } from './build-failure.js'
+import { withoutTypes } from './build-module-file.js'
 import { loadOrder, parseModulesDep, type ModuleIndex } from './build-modules.js'
 import { recipeFolder } from './build-tree.js'
 
@@ -74,7 +75,8 @@ async function addDrivers(kernel: KernelTree, target: string): Promise<void> {
     const files = loadOrder(index, names).filter((file) => list === 'storage' || !done.has(file))
     for (const file of files) {
       done.add(file)
-      await copyFile(join(modulesDir(kernel.tree, kernel.release), file), join(target, fileName(file)))
+      const module = await readFile(join(modulesDir(kernel.tree, kernel.release), file))
+      await writeFile(join(target, fileName(file)), withoutTypes(module))
     }
     await writeFile(
       join(target, `${list}.list`),

@@ -121,7 +121,7 @@ export const STARTER_RECIPES: readonly StarterRecipe[] = [
     finish: [
       // One process less: the socket starts SSH when somebody connects.
       ['systemctl', 'disable', 'ssh.service'],
-      ['systemctl', 'enable', 'ssh.socket'],
+      ['systemctl', 'enable', 'ssh.socket', 'sandlabx-devices.service'],
       // A lab often has no way to the internet, and nobody waits for updates behind their back.
       ['systemctl', 'mask', 'apt-daily.timer', 'apt-daily-upgrade.timer', 'e2scrub_all.timer', 'e2scrub_reap.service'],
     ],

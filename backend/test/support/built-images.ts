@@ -86,7 +86,7 @@ async function recipeHash(): Promise<string> {
   const names = (await readdir(SOURCES, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => /\/(build[^/]*|recipes)\.ts$|\/recipes\//.test(path) && !path.endsWith('.test.ts'))
+    .filter((path) => /\/(build[^/]*|recipes)\.[jt]s$|\/recipes\//.test(path) && !/\.test\.[jt]s$/.test(path))
   for (const path of names.toSorted()) hash.update(`${path.slice(SOURCES.length)}\0`).update(await readFile(path))
   return hash.digest('hex').slice(0, 12)
 }
