@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import express from 'express'
+import { DEFAULT_SETTINGS } from '../src/domain/drive.js'
 import { imageIdSchema, nodeIdSchema, userIdSchema } from '../src/domain/ids.js'
 import { overlayFileName } from '../src/domain/layout.js'
 import type { NodeRecord } from '../src/domain/node.js'
@@ -148,6 +149,10 @@ function manyRecords(count: number, ownerId: string, base: NodeRecord['base']): 
       imageId: imageIdSchema.parse('empty'),
       base,
       backing: { kind: 'image' },
+      rootDrive: DEFAULT_SETTINGS,
+      drives: [],
+      drivesChangedAt: null,
+      snapshotSchedule: null,
       cpus: 1,
       memoryMib: 256,
       diskBytes: 16 * 1024 * 1024,

@@ -11,12 +11,15 @@ import type { Config } from './config.js'
 import { createConsoles } from './consoles/gateway.js'
 import { isSandlabError } from './domain/error.js'
 import { auditSpoolFile, secretFile } from './domain/layout.js'
+import { createDisks } from './disks/disks.js'
+import { procedures } from './disks/procedures.js'
 import { createBus } from './events/bus.js'
 import { createSockets } from './events/sockets.js'
 import type { NodeEngine } from './hosts/engine.js'
 import { createProcessEngine } from './hosts/process-engine.js'
 import { sweepImageFolders } from './images/staging.js'
 import { createUploads } from './images/uploads.js'
+import type { NodesDependencies } from './nodes/context.js'
 import { createNodes } from './nodes/nodes.js'
 import { rebuildFromSidecars } from './state/rebuild.js'
 import { openStore } from './state/store.js'
@@ -260,7 +263,7 @@ async function makeLab(
   closing.push(async () => uploads.close())
   await uploads.sweep()
   const transactions = await createTransactions({ layout: config.layout, store, operations, log })
-  const nodes = await createNodes({
+  const dependencies: NodesDependencies = {
     layout: config.layout,
     store,
     engine,
@@ -273,8 +276,11 @@ async function makeLab(
     owners: services.directory,
     rules: config,
     now: () => new Date(),
-  })
+  }
+  const nodes = await createNodes(dependencies, procedures)
   closing.push(async () => nodes.close())
+  const disks = createDisks(nodes.context)
+  closing.push(async () => disks.close())
   // After the journal: an operation that was killed takes its files back first.
   await sweepImageFolders(config.layout, { keepStaging: (transactions.recovery?.failed.length ?? 0) > 0 })
   const consoles = createConsoles({
@@ -285,7 +291,7 @@ async function makeLab(
   })
   closing.push(async () => consoles.close())
   log.info({ adopted: nodes.report.adopted, crashed: nodes.report.crashed, broken: nodes.report.broken }, 'reconciled')
-  return { store, engine, nodes, consoles, operations, transactions, uploads }
+  return { store, engine, nodes, disks, consoles, operations, transactions, uploads }
 }
 
 function connectLiveUpdates(services: Services, http: Server) {

@@ -86,6 +86,7 @@ export function samplePlan(change: Partial<OperationPlan> = {}): OperationPlan {
     space: [sampleSpace()],
     creates: [{ type: 'node', name: 'web-08' }],
     replaces: [],
+    files: [],
     warnings: [],
     refusal: null,
     ...change,

@@ -3,6 +3,7 @@ import type { Bus } from '../events/bus.js'
 import { SandlabError } from '../domain/error.js'
 import type { HealthCheck } from '../domain/health.js'
 import type { Consoles } from '../consoles/gateway.js'
+import type { Disks } from '../disks/disks.js'
 import type { NodeEngine } from '../hosts/engine.js'
 import type { Uploads } from '../images/uploads.js'
 import type { Nodes } from '../nodes/nodes.js'
@@ -25,6 +26,7 @@ export interface Lab {
   store: Store
   engine: NodeEngine
   nodes: Nodes
+  disks: Disks
   consoles: Consoles
   operations: Operations
   transactions: Transactions

@@ -13,6 +13,14 @@ export const ACTIONS = [
   'node.delete',
   'node.console',
   'node.transfer',
+  'node.snapshot',
+  'node.reset',
+  'node.drives',
+  'trash.list',
+  'trash.restore',
+  'trash.purge',
+  'storage.read',
+  'storage.manage',
   'image.list',
   'image.manage',
   'operation.list',
@@ -51,6 +59,14 @@ const REACH: Record<Action, Record<Role, Reach>> = {
   'node.delete': { student: 'own', instructor: 'students', administrator: 'any' },
   'node.console': { student: 'own', instructor: 'students', administrator: 'any' },
   'node.transfer': { student: 'no', instructor: 'students', administrator: 'any' }, // to and from another SandLabX
+  'node.snapshot': { student: 'own', instructor: 'students', administrator: 'any' },
+  'node.reset': { student: 'own', instructor: 'students', administrator: 'any' },
+  'node.drives': { student: 'no', instructor: 'students', administrator: 'any' }, // they take room; seeing them is node.read
+  'trash.list': { student: 'any', instructor: 'any', administrator: 'any' }, // filtered by trash.restore
+  'trash.restore': { student: 'own', instructor: 'students', administrator: 'any' },
+  'trash.purge': { student: 'own', instructor: 'students', administrator: 'any' },
+  'storage.read': { student: 'no', instructor: 'any', administrator: 'any' },
+  'storage.manage': { student: 'no', instructor: 'no', administrator: 'any' },
   'image.list': { student: 'any', instructor: 'any', administrator: 'any' },
   'image.manage': { student: 'no', instructor: 'any', administrator: 'any' },
   'operation.list': { student: 'any', instructor: 'any', administrator: 'any' }, // filtered by operation.read

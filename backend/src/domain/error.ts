@@ -20,6 +20,9 @@ export const ERROR_CODES = {
   busy: { status: 409, exit: 1 },
   /** An Idempotency-Key that came with another request before. */
   key_reused: { status: 409, exit: 1 },
+  snapshot_in_use: { status: 409, exit: 1 },
+  drive_exists: { status: 409, exit: 1 },
+  storage_in_use: { status: 409, exit: 1 },
   layer_in_use: { status: 409, exit: 1 },
   image_in_use: { status: 409, exit: 1 },
   image_exists: { status: 409, exit: 1 },
@@ -34,6 +37,16 @@ export const ERROR_CODES = {
   weak_password: { status: 422, exit: 1 },
   checksum_mismatch: { status: 422, exit: 1 },
   node_broken: { status: 422, exit: 3 },
+  /** The disk file that was named is not there. */
+  storage_not_found: { status: 404, exit: 1 },
+  /** It names another file than the one that is attached. */
+  config_mismatch: { status: 422, exit: 1 },
+  /** YAML that can't be read, or that asks for what is not allowed. */
+  bad_node_config: { status: 422, exit: 2 },
+  hostile_header: { status: 422, exit: 1 },
+  chain_broken: { status: 422, exit: 3 },
+  base_missing: { status: 422, exit: 3 },
+  path_not_allowed: { status: 403, exit: 1 },
   unsupported: { status: 422, exit: 1 },
   quota_reached: { status: 422, exit: 1 },
   // 429, 503, 507: slow down; not ready; no room

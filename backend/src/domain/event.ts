@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** What the server tells a page over socket.io: something changed, ask again if you care. Consoles never go here. */
-export const TOPICS = ['nodes', 'images', 'operations', 'users', 'audit', 'health'] as const
+export const TOPICS = ['nodes', 'images', 'operations', 'users', 'audit', 'health', 'storage'] as const
 export type Topic = (typeof TOPICS)[number]
 
 /** `revision` grows with each event of this process; `data` is the fresh view of the object, null when it is gone. */

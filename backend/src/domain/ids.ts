@@ -9,10 +9,12 @@ export const imageIdSchema = z
 export const userIdSchema = z.uuid().brand<'UserId'>()
 /** A frozen disk layer that overlays stand on. */
 export const layerIdSchema = z.uuid().brand<'LayerId'>()
+export const snapshotIdSchema = z.uuid().brand<'SnapshotId'>()
 export const operationIdSchema = z.uuid().brand<'OperationId'>()
 
 export type NodeId = z.infer<typeof nodeIdSchema>
 export type ImageId = z.infer<typeof imageIdSchema>
 export type UserId = z.infer<typeof userIdSchema>
 export type LayerId = z.infer<typeof layerIdSchema>
+export type SnapshotId = z.infer<typeof snapshotIdSchema>
 export type OperationId = z.infer<typeof operationIdSchema>

@@ -18,12 +18,11 @@ export const layerSchema = z.object({
   id: layerIdSchema,
   /** File name in `overlays/`. */
   file: z.string(),
-  /** Given by a person (then it is kept until a person deletes it); null: it goes when nothing stands on it. */
-  name: z.string().max(63).nullable(),
-  /** The node whose disk it was. */
+  /** The node whose disk it was, and which of its disks. It goes when no snapshot has it and nothing stands on it. */
   nodeId: nodeIdSchema,
+  driveId: z.string().default('root'),
   imageId: imageIdSchema,
-  /** The base image's fingerprint. */
+  /** The base image's fingerprint. A data drive's layer has the node's, too; it stands on none. */
   base: fingerprintSchema,
   backing: backingSchema,
   /** Virtual size in bytes. */

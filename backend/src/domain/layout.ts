@@ -51,12 +51,23 @@ export const layerFileName = (layerId: string) => `layer_${layerId}.qcow2`
 export const layerFile = (l: Layout, layerId: string) => `${l.overlays}/${layerFileName(layerId)}`
 /** The layer's record, as a node's sidecar. */
 export const layerSidecarFile = (l: Layout, layerId: string) => `${l.overlays}/layer_${layerId}.json`
+/** A further drive of a node. */
+export const driveFileName = (driveUuid: string) => `drive_${driveUuid}.qcow2`
+export const driveFile = (l: Layout, driveUuid: string) => `${l.overlays}/${driveFileName(driveUuid)}`
+/** Beside a drive that no node has any more. */
+export const driveSidecarFile = (l: Layout, driveUuid: string) => `${l.overlays}/drive_${driveUuid}.json`
+/** A running guest's memory, with a snapshot of its disks. */
+export const memoryFileName = (snapshotId: string) => `memory_${snapshotId}.bin`
+export const memoryFile = (l: Layout, snapshotId: string) => `${l.overlays}/${memoryFileName(snapshotId)}`
 /** Of one operation: on the overlays' file system, so that a rename publishes what is finished. */
 export const overlayStagingDir = (l: Layout) => `${l.overlays}/.staging`
 /** While a running node's disk is frozen, its newest writes are here: never swept, taken back before its next start. */
 export const liveLayersDir = (l: Layout) => `${l.overlays}/.live`
 export const liveLayerFile = (l: Layout, nodeId: string) => `${liveLayersDir(l)}/live_${nodeId}.qcow2`
 export const trashDir = (l: Layout) => `${l.overlays}/.trash`
+export const trashEntryFile = (l: Layout, entryId: string) => `${l.overlays}/.trash/${entryId}/entry.json`
+/** Root disks of ephemeral nodes: never an orphan, swept at each start. */
+export const ephemeralDir = (l: Layout) => `${l.overlays}/.ephemeral`
 /** As the API and the records show it, the same in and out of a container. */
 export const overlayApiPath = (overlayFileName: string) => `/overlays/${overlayFileName}`
 

@@ -1,8 +1,10 @@
 import { z } from 'zod'
+import { DEFAULT_SETTINGS, driveRecordSchema, driveSettingsSchema } from './drive.js'
 import { nodeEventSchema } from './event.js'
 import { imageIdSchema, nodeIdSchema, userIdSchema } from './ids.js'
 import { fingerprintSchema } from './image.js'
 import { backingSchema } from './layer.js'
+import { snapshotScheduleSchema } from './snapshot.js'
 
 /** What a node is doing, as observed. `unknown`: the engine's host is silent; nobody acts on it. */
 export const NODE_STATUSES = [
@@ -28,6 +30,10 @@ export const NODE_ACTIONS = [
   'rename',
   'console',
   'clone',
+  'snapshot',
+  'reset',
+  'changeDrives',
+  'growDrive',
 ] as const
 export type NodeAction = (typeof NODE_ACTIONS)[number]
 
@@ -41,6 +47,10 @@ const ALLOWED: Record<NodeAction, readonly NodeStatus[]> = {
   rename: ['stopped', 'starting', 'running', 'paused', 'stopping', 'crashed', 'broken'],
   console: ['starting', 'running', 'paused', 'stopping'],
   clone: ['stopped', 'running', 'paused', 'crashed'],
+  snapshot: ['stopped', 'running', 'paused', 'crashed'],
+  reset: ['stopped', 'running', 'paused', 'crashed', 'broken'], // a running one is stopped first, and started again
+  changeDrives: ['creating', 'stopped', 'starting', 'running', 'paused', 'stopping', 'crashed', 'broken', 'unknown'],
+  growDrive: ['stopped', 'crashed'],
 }
 
 const STATUS_REASONS: Record<NodeStatus, string> = {
@@ -64,12 +74,17 @@ const ACTION_WORDS: Record<NodeAction, string> = {
   rename: 'be renamed',
   console: 'show a console',
   clone: 'be cloned',
+  snapshot: 'have a snapshot taken',
+  reset: 'be reset',
+  changeDrives: 'change its drives',
+  growDrive: 'have a disk grown',
 }
 
 /** Undefined when the action is allowed now, else the reason as a sentence for people. */
 export function nodeRefuses(action: NodeAction, status: NodeStatus): string | undefined {
   if (ALLOWED[action].includes(status)) return undefined
-  const advice = status === 'running' && (action === 'delete' || action === 'changeResources') ? ' Stop it first.' : ''
+  const advice =
+    status === 'running' && ['delete', 'changeResources', 'growDrive'].includes(action) ? ' Stop it first.' : ''
   return `The node can't ${ACTION_WORDS[action]} while ${STATUS_REASONS[status]}.${advice}`
 }
 
@@ -146,6 +161,14 @@ export const nodeRecordSchema = z.object({
     passwordHash: z.string().nullable(),
     sshKeys: z.array(sshKeySchema).max(20),
   }),
+  /** Of the root disk. */
+  rootDrive: driveSettingsSchema.default(DEFAULT_SETTINGS),
+  /** Further drives, in the order in which the guest sees them. */
+  drives: z.array(driveRecordSchema).max(16).default([]),
+  /** A drive was added, removed or changed; null: never. */
+  drivesChangedAt: z.iso.datetime().nullable().default(null),
+  /** Null: as the lab's settings say. */
+  snapshotSchedule: snapshotScheduleSchema.nullable().default(null),
   desired: z.enum(['running', 'stopped']),
   lastExit: lastExitSchema.nullable(),
   /** Grows with each start; part of what a running process must match to be adopted. */

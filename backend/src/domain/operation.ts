@@ -14,12 +14,28 @@ export const OPERATION_KINDS = [
   'node.stop',
   'node.restart',
   'node.delete',
+  'node.reset',
+  'node.attach',
+  'node.testBoot',
+  'snapshot.create',
+  'snapshot.restore',
+  'snapshot.delete',
+  'snapshot.export',
+  'drive.create',
+  'drive.update',
+  'drive.delete',
+  'drive.move',
+  'trash.restore',
+  'trash.purge',
+  'storage.discard',
+  'storage.verify',
+  'storage.repair',
 ] as const
 export const OPERATION_STATES = ['running', 'succeeded', 'failed', 'cancelled', 'lost'] as const
 
 /** Something that an operation makes or takes away: what the log of a transaction names. */
 export const operationResourceSchema = z.object({
-  type: z.enum(['disk', 'record', 'layer', 'image', 'folder', 'trash']),
+  type: z.enum(['disk', 'record', 'layer', 'image', 'folder', 'trash', 'snapshot', 'drive', 'memory']),
   /** A path or an id. */
   id: z.string(),
   /** Where it is once committed, when that is another place. */

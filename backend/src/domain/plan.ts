@@ -24,11 +24,11 @@ export const operationPlanSchema = z
     /** In words, in order. */
     steps: z.array(z.string()),
     space: z.array(spaceNeedSchema),
-    creates: z.array(z.object({ type: z.enum(['node', 'layer', 'image']), name: z.string() })),
+    creates: z.array(z.object({ type: z.enum(['node', 'layer', 'image', 'snapshot', 'drive']), name: z.string() })),
     /** What makes room for it, and where that goes. */
     replaces: z.array(
       z.object({
-        type: z.enum(['node', 'image']),
+        type: z.enum(['node', 'image', 'disk', 'snapshot', 'drive']),
         id: z.string(),
         name: z.string(),
         /** Bytes that its storage holds on the disk. */
@@ -37,6 +37,8 @@ export const operationPlanSchema = z
         fate: z.string(),
       }),
     ),
+    /** Disk files that it touches, with their sizes and what becomes of each. */
+    files: z.array(z.object({ path: z.string(), bytes: z.number(), fate: z.string() })).default([]),
     warnings: z.array(z.string()),
     /** Why it would be refused now; null when it would not. */
     refusal: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).nullable(),

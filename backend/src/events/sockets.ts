@@ -26,6 +26,7 @@ const TOPIC_ROLES: Record<Topic, readonly Role[]> = {
   users: ['instructor', 'administrator'],
   audit: ['administrator'],
   health: ['administrator'],
+  storage: ['instructor', 'administrator'],
 }
 
 export interface LiveSockets {

@@ -69,6 +69,7 @@ export async function planMaking(
     space,
     creates: [{ type: 'image', name: about.imageId }],
     replaces: [],
+    files: [],
     warnings: [],
     refusal: refusalOf(refusal ?? (short ? noSpace(short, `make the image ${about.imageId}`) : null)),
   }

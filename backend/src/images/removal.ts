@@ -88,6 +88,7 @@ export async function planImageDelete({ layout, store }: ImagesContext, id: stri
         fate: 'is removed for good',
       },
     ],
+    files: [],
     warnings: image.origin === 'uploaded' ? ['It was uploaded: it can only be had back from its file.'] : [],
     refusal: refusalOf(refusalToDelete(store.data, id)),
   }
@@ -120,10 +121,14 @@ function deletable(state: Readonly<LabState>, id: string): Image {
 function refuseInUse(state: Readonly<LabState>, image: Image): void {
   const nodes = state.nodes.filter(({ imageId }) => imageId === image.id)
   const layers = state.layers.filter(({ imageId }) => imageId === image.id)
+  const { snapshots } = state
   if (nodes.length + layers.length === 0) return
   const names = [
     ...nodes.map(({ name }) => name),
-    ...layers.map(({ name, id }) => `the layer ${name ?? id.slice(0, 8)}`),
+    ...layers.map(
+      ({ id }) =>
+        `the layer ${snapshots.find((one) => one.disks.some((disk) => disk.layerId === id))?.name ?? id.slice(0, 8)}`,
+    ),
   ]
   const more = names.length > 10 ? ` and ${names.length - 10} more` : ''
   throw new SandlabError('image_in_use', `The image ${image.id} is used by ${names.slice(0, 10).join(', ')}${more}.`, {

@@ -4,8 +4,10 @@ import { discardOverlay } from '../storage/overlays.js'
 import { writeSidecar } from '../storage/sidecars.js'
 import { createLimiter } from '../system/limiter.js'
 import type { BulkHandle } from '../transactions/operations.js'
+import type { Layer } from '../domain/layer.js'
 import type { NodeRecord } from '../domain/node.js'
 import { copyFull, readableSource } from './clone-full.js'
+import { snapshotsBefore } from './clone-snapshot.js'
 import { cloneStaging, type CloneIntent } from './clone-intent.js'
 import { imageOf, type NodesContext } from './context.js'
 import { engineFailure } from './engine-failure.js'
@@ -23,12 +25,17 @@ const AT_ONCE = 8
  */
 export async function makeClones(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
   await allEnded([
-    ...(intent.layer ? [writeLayerSidecar(context.layout, intent.layer)] : []),
+    ...(intent.layer ? [writeLayerRecord(context, intent, intent.layer)] : []),
     ...(intent.full
       ? []
       : intent.records.map((record) => recordLimiter.run(() => writeSidecar(context.layout, record)))),
     intent.full ? makeFullClones(context, intent, op) : makeLinkedClones(context, intent, op),
   ])
+}
+
+function writeLayerRecord({ layout, store }: NodesContext, intent: CloneIntent, layer: Layer): Promise<void> {
+  const snapshots = snapshotsBefore(store.data, intent, layer)
+  return writeLayerSidecar(layout, layer, { nodeName: intent.source.name, snapshots })
 }
 
 const recordLimiter = createLimiter(AT_ONCE)

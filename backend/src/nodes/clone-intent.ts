@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { layerIdSchema } from '../domain/ids.js'
+import { layerIdSchema, snapshotIdSchema } from '../domain/ids.js'
 import { backingSchema, layerSchema } from '../domain/layer.js'
 import { overlayStagingDir, type Layout } from '../domain/layout.js'
 import { nodeRecordSchema } from '../domain/node.js'
+import { snapshotNameSchema } from '../domain/snapshot.js'
 
 /** All that a clone will name, before its first step. */
 export const cloneIntentSchema = z.object({
@@ -14,7 +15,9 @@ export const cloneIntentSchema = z.object({
   full: z.boolean(),
   /** Of the layer that the source's disk may become; the name is a person's reason to keep it. */
   layerId: layerIdSchema,
-  layerName: z.string().nullable(),
+  layerName: snapshotNameSchema.nullable(),
+  /** Of the snapshot that is kept under that name. */
+  snapshotIdToMake: snapshotIdSchema,
   /** Instead of the source's disk: this snapshot of it. */
   snapshotId: layerIdSchema.nullable(),
   /** The clones. What they stand on is known when the source's disk has been looked at. */

@@ -47,6 +47,7 @@ export async function planClone(
         fate: `${isAlive(context, record) ? 'is stopped and ' : ''}moves to the trash with its record`,
       })),
     ),
+    files: [],
     warnings: warningsOf(context, prepared),
     refusal: short ? errorOf(noSpace(short, whatOf(prepared))) : null,
   }
@@ -113,6 +114,7 @@ function refusedPlan(context: NodesContext, id: string, request: CloneNode, erro
     space: [],
     creates: [],
     replaces: [],
+    files: [],
     warnings: [],
     refusal: errorOf(error),
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { SandlabError } from '../domain/error.js'
-import { layerIdSchema, nodeIdSchema, type LayerId, type UserId } from '../domain/ids.js'
+import { layerIdSchema, nodeIdSchema, snapshotIdSchema, type LayerId, type UserId } from '../domain/ids.js'
 import { chainOf, MAX_CHAIN_DEPTH, type Backing } from '../domain/layer.js'
 import { overlayFile, overlayFileName } from '../domain/layout.js'
 import { expandNames } from '../domain/name-pattern.js'
@@ -10,6 +10,7 @@ import { filesBelow, measureCopy } from '../storage/chain-files.js'
 import { readerOf } from '../storage/layer-copies.js'
 import { usedBytes } from '../storage/overlays.js'
 import type { CloneIntent } from './clone-intent.js'
+import { rootLayerOf, snapshotsOf } from '../domain/snapshot.js'
 import { imageOf, recordOf, viewNode, type Actor, type NodesContext } from './context.js'
 import { layersUnder } from './unused-layers.js'
 import { nameTaken, noSuchImage, refuseOverQuota } from './new-record.js'
@@ -49,6 +50,7 @@ export async function prepareClone(
     full: request.full,
     layerId: layerIdSchema.parse(randomUUID()),
     layerName,
+    snapshotIdToMake: snapshotIdSchema.parse(randomUUID()),
     snapshotId,
     records: names.map((name) => cloneRecord(source, { name, ownerId, at, actor, rights, full: request.full })),
     replaced,
@@ -75,11 +77,11 @@ export function isAlive(context: NodesContext, record: NodeRecord): boolean {
 
 export function snapshotOf(context: NodesContext, source: NodeRecord, name: string | undefined): LayerId | null {
   if (name === undefined) return null
-  const own = context.store.data.layers.filter((layer) => layer.nodeId === source.id && layer.name !== null)
-  const found = own.find((layer) => layer.name === name)
-  if (found) return found.id
+  const own = snapshotsOf(context.store.data, source.id)
+  const found = own.find((snapshot) => snapshot.name === name)
+  if (found) return rootLayerOf(found)
   throw new SandlabError('not_found', `${source.name} has no snapshot named ${name}.`, {
-    hint: own.length === 0 ? 'It has none at all.' : `It has ${own.map((layer) => layer.name).join(', ')}.`,
+    hint: own.length === 0 ? 'It has none at all.' : `It has ${own.map((snapshot) => snapshot.name).join(', ')}.`,
   })
 }
 
@@ -107,9 +109,7 @@ function standingInTheWay(
 }
 
 function freeSnapshotName(context: NodesContext, source: NodeRecord, at: string): string {
-  const taken = new Set(
-    context.store.data.layers.flatMap(({ nodeId, name }) => (nodeId === source.id ? (name ?? []) : [])),
-  )
+  const taken = new Set(snapshotsOf(context.store.data, source.id).map(({ name }) => name))
   const name = `before-clone-${at.slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')}`
   if (!taken.has(name)) return name
   for (let number = 2; ; number += 1) if (!taken.has(`${name}-${number}`)) return `${name}-${number}`

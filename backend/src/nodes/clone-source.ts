@@ -1,4 +1,5 @@
 import { access } from 'node:fs/promises'
+import { ROOT_DRIVE } from '../domain/drive.js'
 import { SandlabError } from '../domain/error.js'
 import type { OperationId } from '../domain/ids.js'
 import { chainOf, MAX_CHAIN_DEPTH, type Backing, type Chain, type Layer } from '../domain/layer.js'
@@ -149,8 +150,8 @@ function layerRecord(context: NodesContext, intent: CloneIntent, facts: LayerFac
   return {
     id: intent.layerId,
     file: layerFileName(intent.layerId),
-    name: intent.layerName,
     nodeId: source.id,
+    driveId: ROOT_DRIVE,
     imageId: source.imageId,
     base: source.base,
     backing: isDeep(chain) ? bottomOf(chain) : source.backing,

@@ -13,6 +13,7 @@ import { titleOf, warningsOf, whatOf } from './clone-plan.js'
 import { prepareClone, type CloneRights } from './clone-prepare.js'
 import { aroundClone, refuseEarly } from './clone-reserve.js'
 import { layTheBase, requireCloneable, requireWholeDisk, takeBackLayer } from './clone-source.js'
+import { snapshotsBefore } from './clone-snapshot.js'
 import { imageOf, publishNode, type Actor, type NodesContext } from './context.js'
 import { noSuchImage, refuseTaken } from './new-record.js'
 import { dropReplaced, requireSameReplaced, stopReplaced, trashReplaced } from './replace.js'
@@ -136,6 +137,7 @@ function commitClone(draft: LabState, intent: CloneIntent): void {
   const source = draft.nodes.find(({ id }) => id === intent.source.id)
   if (!source) throw new SandlabError('not_found', `${intent.source.name} was deleted meanwhile.`)
   if (layer) draft.layers.push(layer)
+  if (layer) draft.snapshots.push(...snapshotsBefore(draft, intent, layer))
   if (layer && intent.sourceMoved) {
     source.backing = { kind: 'layer', layerId: layer.id }
     source.updatedAt = at

@@ -152,6 +152,7 @@ export async function planCreate(
     space,
     creates: requests.map(({ name }) => ({ type: 'node', name })),
     replaces: [],
+    files: [],
     warnings: [],
     refusal: refusal && errorOf(refusal),
   }

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
+import { DEFAULT_SETTINGS } from '../domain/drive.js'
 import { SandlabError } from '../domain/error.js'
 import { nodeIdSchema, userIdSchema, type UserId } from '../domain/ids.js'
 import type { Image } from '../domain/image.js'
@@ -43,6 +44,10 @@ export function newNode(
       passwordHash,
       sshKeys: request.sshKeys,
     },
+    rootDrive: DEFAULT_SETTINGS,
+    drives: [],
+    drivesChangedAt: null,
+    snapshotSchedule: null,
     desired: 'stopped',
     lastExit: null,
     generation: 0,

@@ -25,7 +25,7 @@ import { createObservations } from './observe.js'
 import { receiveNode } from './receive.js'
 import { planReceive } from './receive-prepare.js'
 import { inspectAll, reconcile, recordEnd, type ReconcileReport } from './reconcile.js'
-import { procedures } from './procedures.js'
+import type { AnyProcedure } from '../transactions/procedure.js'
 import { deleteNode, planDelete, planRemoval, type DeletePlan } from './remove.js'
 import { lastScreenOf, screenshotOf } from './screen.js'
 import { startNode } from './start.js'
@@ -69,13 +69,21 @@ export interface Nodes {
   events(id: string): NodeEvent[]
   screenshot(id: string): Promise<Buffer>
   lastScreen(id: string): Promise<Buffer>
+  /** For the room above. */
+  readonly context: NodesContext
   /** What the boot found. */
   readonly report: ReconcileReport
   close(): void
 }
 
-/** Ends what a former backend left half done, adopts what runs, looks at every disk, and only then answers. */
-export async function createNodes(dependencies: NodesDependencies): Promise<Nodes> {
+/**
+ * Ends what a former backend left half done by the table of all procedures, adopts what runs, looks at every disk, and only then
+ * answers.
+ */
+export async function createNodes(
+  dependencies: NodesDependencies,
+  procedures: (context: NodesContext) => readonly AnyProcedure[],
+): Promise<Nodes> {
   const context: NodesContext = {
     ...dependencies,
     observations: createObservations(dependencies.layout, () => dependencies.store.data.layers),
@@ -98,6 +106,7 @@ export async function createNodes(dependencies: NodesDependencies): Promise<Node
   const view = (record: NodeRecord) => viewNode(context, record)
   return {
     report,
+    context,
     list: () => context.store.data.nodes.map(view),
     get: (id) => view(recordOf(context, id)),
     record: (id) => recordOf(context, id),

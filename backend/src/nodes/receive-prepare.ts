@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import { DEFAULT_SETTINGS } from '../domain/drive.js'
 import { isSandlabError, SandlabError } from '../domain/error.js'
 import { nodeIdSchema, userIdSchema } from '../domain/ids.js'
 import type { Image } from '../domain/image.js'
@@ -78,6 +79,7 @@ export async function planReceive(
         fate: 'moves to the trash',
       })),
     ),
+    files: [],
     warnings: replaced.map((node) => replaceWarning(node, request.replace)),
     refusal: refusal && errorOf(refusal),
   }
@@ -162,6 +164,10 @@ function recordFor({ node, from }: NodeTransfer, image: Image, about: Circumstan
     overlayFile: overlayFileName(id),
     mac: macOf(id),
     internet: node.internet && rights.internet,
+    rootDrive: DEFAULT_SETTINGS,
+    drives: [],
+    drivesChangedAt: null,
+    snapshotSchedule: null,
     desired: 'stopped',
     lastExit: null,
     generation: 0,

@@ -3,6 +3,7 @@ import { layerIdSchema } from '../domain/ids.js'
 import { overlayApiPath, overlayFile, sidecarFile } from '../domain/layout.js'
 import type { OperationPlan } from '../domain/plan.js'
 import { nodeRecordSchema, nodeRefuses, type NodeRecord } from '../domain/node.js'
+import { snapshotsOf } from '../domain/snapshot.js'
 import { z } from 'zod'
 import { trashLayers } from '../storage/layers.js'
 import { trashOverlay, usedBytes } from '../storage/overlays.js'
@@ -47,7 +48,7 @@ export async function planRemoval(context: NodesContext, id: string, deleteStora
   const refusal = nodeRefuses('delete', viewNode(context, record).status)
   const trash = { type: 'node' as const, id: record.id, name: record.name }
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  const snapshots = context.store.data.layers.filter(({ nodeId, name }) => nodeId === record.id && name !== null)
+  const snapshots = snapshotsOf(context.store.data, record.id)
   return {
     kind: 'node.delete',
     title: `Delete ${record.name}`,
@@ -60,6 +61,7 @@ export async function planRemoval(context: NodesContext, id: string, deleteStora
     space: [],
     creates: [],
     replaces: [{ ...trash, bytes, fate: deleteStorage ? 'moves to the trash' : 'its disk is kept' }],
+    files: [],
     warnings: snapshots.length === 0 ? [] : [`Its snapshots stay: ${snapshots.map(({ name }) => name).join(', ')}.`],
     refusal: refusal === undefined ? null : { code: 'wrong_status', message: `${record.name}: ${refusal}` },
   }

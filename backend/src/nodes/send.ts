@@ -158,6 +158,7 @@ export async function planSend(
     space: [...space, ...(plan?.space ?? [])],
     creates: [{ type: 'node', name: intent.name }],
     replaces: plan?.replaces ?? [],
+    files: [],
     warnings: plan?.warnings ?? [],
     refusal: short || refused ? refusal : refusalThere(plan?.refusal ?? null),
   }

@@ -1,13 +1,15 @@
 import type { LayerId, NodeId } from '../domain/ids.js'
 import { chainOf, type Backing, type Layer } from '../domain/layer.js'
 import type { NodeRecord } from '../domain/node.js'
+import { keptBySnapshots, snapshotsOf } from '../domain/snapshot.js'
 import type { LabState } from '../domain/state.js'
 import { readSidecars } from '../storage/sidecars.js'
 import { recordOf, type NodesContext } from './context.js'
 
 /** The layers under nodes that are about to go: those that may be of no use afterwards. */
 export function layersUnder(state: Pick<Readonly<LabState>, 'layers'>, records: readonly NodeRecord[]): LayerId[] {
-  return [...new Set(records.flatMap(({ backing }) => chainOf(state.layers, backing).layers.map(({ id }) => id)))]
+  const disks = records.flatMap((record) => [record.backing, ...record.drives.map(({ backing }) => backing)])
+  return [...new Set(disks.flatMap((backing) => chainOf(state.layers, backing).layers.map(({ id }) => id)))]
 }
 
 /** Layers that disks stand on whose nodes were deleted and their storage kept; no record of the state names them. */
@@ -19,18 +21,23 @@ export async function layersOfKeptDisks(context: NodesContext, leaving: readonly
 }
 
 /**
- * Takes from the state those of `candidates` that nothing stands on any more: no node, no other layer, no kept disk; a
- * named one stays until a person deletes it. Answers with them. For use within the change of state that removes nodes.
+ * Takes from the state those of `candidates` that nothing stands on any more: no node, no other layer, no kept disk,
+ * no snapshot. Answers with them. For use within the change of state that removes nodes.
  */
 export function dropUnusedLayers(
-  draft: Pick<LabState, 'nodes' | 'layers'>,
+  draft: Pick<LabState, 'nodes' | 'layers' | 'snapshots'>,
   candidates: readonly LayerId[],
   kept: readonly LayerId[],
 ): void {
   const isLayer = (backing: Backing) => (backing.kind === 'layer' ? [backing.layerId] : [])
   for (let dropped = true; dropped;) {
-    const used = new Set([...kept, ...[...draft.nodes, ...draft.layers].flatMap(({ backing }) => isLayer(backing))])
-    const unused = draft.layers.find(({ id, name }) => candidates.includes(id) && name === null && !used.has(id))
+    const standing = [...draft.nodes, ...draft.nodes.flatMap(({ drives }) => drives), ...draft.layers]
+    const used = new Set([
+      ...kept,
+      ...keptBySnapshots(draft.snapshots),
+      ...standing.flatMap(({ backing }) => isLayer(backing)),
+    ])
+    const unused = draft.layers.find(({ id }) => candidates.includes(id) && !used.has(id))
     dropped = unused !== undefined
     if (unused) draft.layers = draft.layers.filter((layer) => layer !== unused)
   }
@@ -41,11 +48,12 @@ export function goneFrom(state: Pick<Readonly<LabState>, 'layers'>, candidates: 
   return candidates.filter((id) => !state.layers.some((layer) => layer.id === id))
 }
 
-/** Snapshots of a node that a person can name, and what its disk stands on; newest first. Throws `not_found`. */
+/** What a node's disks stand on, and what its snapshots keep; newest first. Throws `not_found`. */
 export function layersOf(context: NodesContext, id: string): Layer[] {
   const record = recordOf(context, id)
-  const under = layersUnder(context.store.data, [record])
-  return context.store.data.layers
-    .filter((layer) => under.includes(layer.id) || (layer.nodeId === record.id && layer.name !== null))
+  const { data } = context.store
+  const mine = [...layersUnder(data, [record]), ...keptBySnapshots(snapshotsOf(data, record.id))]
+  return data.layers
+    .filter((layer) => mine.includes(layer.id))
     .toSorted((one, other) => other.createdAt.localeCompare(one.createdAt))
 }

@@ -11,6 +11,8 @@ const snapshot = freezeTree({
     nodes: [nodeRecord(1), nodeRecord(2, { name: 'zwei' })],
     images: [imageRecord('tiny', { title: 'Größe "äöü" 🐧' })],
     layers: [],
+    snapshots: [],
+    settings: emptyState().settings,
     operations: [operationRecord(1)],
   },
 })

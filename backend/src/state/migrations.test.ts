@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals'
 import { MIGRATIONS, migrate, type Migration } from './migrations.js'
-import { STATE_SCHEMA } from '../domain/state.js'
+import { labStateSchema, STATE_SCHEMA } from '../domain/state.js'
+import { imageRecord, nodeRecord, uuidOf } from '../../test/state/fixtures/records.js'
 
 const steps: Migration[] = [
   { from: 1, title: 'two', apply: (data) => ({ ...Object(data), two: true }) },
@@ -21,4 +22,36 @@ it('has a released step for every schema after the first', () => {
   expect(MIGRATIONS.map((migration) => migration.from)).toEqual(
     Array.from({ length: STATE_SCHEMA - 1 }, (_, index) => index + 1),
   )
+})
+
+it('makes snapshots of the layers that had a name', () => {
+  const { rootDrive: _r, drives: _d, drivesChangedAt: _c, snapshotSchedule: _s, ...node } = nodeRecord(1)
+  const layer = {
+    id: uuidOf(2),
+    file: `layer_${uuidOf(2)}.qcow2`,
+    nodeId: node.id,
+    imageId: 'tiny',
+    base: node.base,
+    backing: { kind: 'image' },
+    diskBytes: node.diskBytes,
+    sizeBytes: 196_608,
+    mtimeMs: 1,
+    createdAt: node.createdAt,
+    operationId: uuidOf(4),
+  }
+  const layers = [
+    { ...layer, name: 'before-exam' },
+    { ...layer, id: uuidOf(3), name: null },
+  ]
+  const migrated = migrate({ nodes: [node], images: [imageRecord()], layers, operations: [] }, 2, 3, MIGRATIONS)
+  const { nodes, layers: after, snapshots, settings } = labStateSchema.parse(migrated)
+  expect(nodes[0]).toEqual(nodeRecord(1))
+  expect(after.map(({ id, driveId }) => [id, driveId])).toEqual([
+    [uuidOf(2), 'root'],
+    [uuidOf(3), 'root'],
+  ])
+  expect(snapshots.map(({ name, nodeId, disks }) => ({ name, nodeId, disks }))).toEqual([
+    { name: 'before-exam', nodeId: node.id, disks: [{ driveId: 'root', layerId: uuidOf(2) }] },
+  ])
+  expect(settings).toEqual([expect.objectContaining({ id: 'lab', trashDays: 7 })])
 })

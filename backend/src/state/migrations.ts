@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 const records = z.array(z.record(z.string(), z.unknown()))
 const schema1 = z.object({ nodes: records, images: records, operations: records })
+const schema2 = schema1.extend({ layers: records })
 
 /** One step from a schema to the next. The list only ever grows at its end; a step that was released never changes. */
 export interface Migration {
@@ -11,6 +12,14 @@ export interface Migration {
   title: string
   /** Pure. Throws when the data is not what schema `from` promised. */
   apply(data: unknown): unknown
+}
+
+/** A layer with a name was a snapshot of its node's root disk. */
+function snapshotOf(layer: Record<string, unknown>) {
+  const { id, nodeId, name, createdAt, operationId } = layer
+  const told = { note: '', parentId: null, memory: null, consistency: 'live', automatic: null, actorLogin: '' }
+  const disks = [{ driveId: 'root', layerId: id }]
+  return { ...told, id, nodeId, name, disks, cpus: 1, memoryMib: 64, createdAt, operationId }
 }
 
 /** Schema 1 is the first. */
@@ -31,6 +40,22 @@ export const MIGRATIONS: readonly Migration[] = [
           request: null,
           ...operation,
         })),
+      }
+    },
+  },
+  {
+    from: 2,
+    title: 'nodes have drives and snapshots, and the lab has settings',
+    apply: (data) => {
+      const { nodes, images, layers, operations } = schema2.parse(data)
+      const fresh = { rootDrive: {}, drives: [], drivesChangedAt: null, snapshotSchedule: null }
+      return {
+        nodes: nodes.map((node) => ({ ...fresh, ...node })),
+        images,
+        layers: layers.map(({ name: _name, ...layer }) => ({ driveId: 'root', ...layer })),
+        snapshots: layers.filter(({ name }) => typeof name === 'string').map(snapshotOf),
+        settings: [{ id: 'lab' }],
+        operations,
       }
     },
   },

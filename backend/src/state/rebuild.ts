@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { SandlabError, isSandlabError } from '../domain/error.js'
 import type { Layout } from '../domain/layout.js'
+import { emptyState } from '../domain/state.js'
 import { storageFailure } from '../system/durable-file.js'
 import { freezeTree } from './draft.js'
 import { withStateLock } from './lock.js'
@@ -43,7 +44,13 @@ export async function rebuildFromSidecars(layout: Layout): Promise<RebuildReport
     const known = new Set(nodes.found.map((sidecar) => sidecar.record.overlayFile))
     const { overlays } = await listStorage(layout)
     const movedAside = await moveStateFilesAside(layout)
-    const data = freezeTree({ nodes: records, images: images.found, layers: layers.found, operations: [] })
+    const data = freezeTree({
+      ...emptyState(),
+      nodes: records,
+      images: images.found,
+      layers: layers.found,
+      snapshots: layers.snapshots,
+    })
     try {
       await writeStateFile(layout, { revision: 1, data })
     } catch (error) {

@@ -5,6 +5,7 @@ import { imageSchema, type Image } from '../domain/image.js'
 import { layerSchema, type Layer } from '../domain/layer.js'
 import type { Layout } from '../domain/layout.js'
 import { nodeRecordSchema } from '../domain/node.js'
+import { snapshotSchema, type Snapshot } from '../domain/snapshot.js'
 import { errnoOf } from '../system/durable-file.js'
 import { firstIssue } from './envelope.js'
 
@@ -29,7 +30,11 @@ export const layerSidecarSchema = z.object({
   kind: z.literal('sandlabx-layer'),
   schema: z.literal(1),
   record: layerSchema,
+  /** Those that keep it, so that they are found again without a state file, and that an orphan can tell what it was. */
+  snapshots: z.array(snapshotSchema).default([]),
+  nodeName: z.string().default(''),
 })
+export type LayerSidecar = z.infer<typeof layerSidecarSchema>
 
 export interface UnreadableSidecar {
   file: string
@@ -51,10 +56,13 @@ export async function readNodeSidecars(layout: Layout): Promise<SidecarsFound<No
   return readSidecars(layout.overlays, NODE_SIDECAR, nodeSidecarSchema)
 }
 
-/** Every layer's record in `overlays/`. */
-export async function readLayerSidecars(layout: Layout): Promise<SidecarsFound<Layer>> {
+/** Every layer's record in `overlays/`, and the snapshots whose layers are all there. */
+export async function readLayerSidecars(layout: Layout): Promise<SidecarsFound<Layer> & { snapshots: Snapshot[] }> {
   const { found, unreadable } = await readSidecars(layout.overlays, LAYER_SIDECAR, layerSidecarSchema)
-  return { found: found.map((sidecar) => sidecar.record), unreadable }
+  const layers = found.map((sidecar) => sidecar.record)
+  const known = new Map(found.flatMap(({ snapshots }) => snapshots.map((snapshot) => [snapshot.id, snapshot])))
+  const isWhole = ({ disks }: Snapshot) => disks.every(({ layerId }) => layers.some(({ id }) => id === layerId))
+  return { found: layers, unreadable, snapshots: [...known.values()].filter(isWhole) }
 }
 
 /** Every base image's record in `images/`. */

@@ -11,6 +11,7 @@ import {
   overlayFileName,
   type Layout,
 } from '../domain/layout.js'
+import type { LayerSidecar } from '../state/sidecar-records.js'
 import { errnoOf, fsyncDirectory, storageFailure, writeFileDurably } from '../system/durable-file.js'
 import { writeQcow2Overlay } from '../system/qcow2-overlay.js'
 import { readQcow2Header } from '../system/qcow2.js'
@@ -150,8 +151,12 @@ export async function trashLayers(layout: Layout, layerIds: readonly string[], f
 }
 
 /** Writes the layer's record beside its file, durably: a lost state file is rebuilt from these. */
-export function writeLayerSidecar(layout: Layout, layer: Layer): Promise<void> {
-  const sidecar = { kind: 'sandlabx-layer', schema: 1, record: layer }
+export function writeLayerSidecar(
+  layout: Layout,
+  layer: Layer,
+  { nodeName, snapshots }: Pick<LayerSidecar, 'nodeName' | 'snapshots'>,
+): Promise<void> {
+  const sidecar: LayerSidecar = { kind: 'sandlabx-layer', schema: 1, record: layer, nodeName, snapshots }
   return writeFileDurably(layerSidecarFile(layout, layer.id), `${JSON.stringify(sidecar, undefined, 2)}\n`)
 }
 

@@ -288,7 +288,7 @@ describe('how a console ends', () => {
 
   it.each([
     [CLOSE.notAllowed, 'You may no longer use the console of web-1.'],
-    [CLOSE.notRunning, 'web-1 is not running. · sandlabx start web-1'],
+    [CLOSE.notRunning, 'web-1 is not running.'],
     [CLOSE.takenOver, 'Somebody else has taken the console of web-1.'],
     [CLOSE.tooManyViewers, 'Too many people look at web-1 already.'],
     [1008, 'The server closed the console (1008 '],
@@ -305,7 +305,8 @@ describe('how a console ends', () => {
     consoleAnswer = () => ({ status: 409, body: refusal('console_not_available', 'web-1 is stopped.', hint) })
     const terminal = runConsole()
     await isRestored(terminal)
-    expect(terminal.seen).toContain('sandlabx: web-1 is stopped. · Start it first.')
+    expect(terminal.seen).toContain('sandlabx: web-1 is stopped.')
+    expect(terminal.seen).toContain(`→ ${hint}`)
     expect(terminal.seen).toContain('exit=1')
   })
 

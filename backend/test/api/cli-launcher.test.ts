@@ -26,6 +26,8 @@ const PROVIDES: Record<string, string> = {
   genisoimage: '/usr/bin/genisoimage',
   'xz-utils': '/usr/bin/xz',
   openssl: '/usr/bin/openssl',
+  iproute2: '/usr/bin/ip',
+  slirp4netns: '/usr/bin/slirp4netns',
   'ca-certificates': '/etc/ssl/certs/ca-certificates.crt',
   'postgresql-common': '/etc/postgresql-common/createcluster.conf',
   postgresql: '/usr/lib/postgresql/15/bin/postgres',

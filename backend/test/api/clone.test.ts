@@ -97,7 +97,7 @@ describe('a linked clone', () => {
     const file = await stat(layerFile(layout(), layer.id))
     expect(file.ino).toBe(before)
     expect(file.mode & 0o777).toBe(0o444)
-    expect(layer).toMatchObject({ name: null, sizeBytes: file.size, operationId: operation.id })
+    expect(layer).toMatchObject({ driveId: 'root', sizeBytes: file.size, operationId: operation.id })
     for (const id of [source.id, made.id]) {
       expect(await readsAs(disk(id), 7)).toBe(true)
       expect(await chainLength(disk(id))).toBe(3)
@@ -300,11 +300,16 @@ describe('snapshots', () => {
     const source = await usedNode(5)
     await clone(source.id, { name: fresh(), snapshotFirst: true })
     await writeDisk(layout(), source.id, 6)
+    const snapshot = lab.backend.services.lab!.store.data.snapshots.find(({ nodeId }) => nodeId === source.id)
+    expect(snapshot).toMatchObject({
+      name: expect.stringMatching(/^before-clone-\d{8}-\d{6}$/),
+      consistency: 'stopped',
+      disks: [{ driveId: 'root', layerId: expect.any(String) }],
+    })
     const { body } = await teacher.send('GET', `/api/nodes/${source.id}/layers`)
-    const [snapshot] = body.layers
-    expect(snapshot).toMatchObject({ nodeId: source.id, name: expect.stringMatching(/^before-clone-\d{8}-\d{6}$/) })
+    expect(body.layers.map(({ id }: { id: string }) => id)).toEqual([snapshot?.disks[0]?.layerId])
     for (const full of [false, true]) {
-      const { items } = await clone(source.id, { name: fresh(), snapshot: snapshot.name, full })
+      const { items } = await clone(source.id, { name: fresh(), snapshot: snapshot?.name ?? '', full })
       expect(await readsAs(disk(items[0]!.id!), 5)).toBe(true)
     }
     expect(await readsAs(disk(source.id), 6)).toBe(true)

@@ -4,6 +4,7 @@ import { join, relative } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Layer } from '../../src/domain/layer.js'
 import type { NodeRecord } from '../../src/domain/node.js'
+import { keptBySnapshots } from '../../src/domain/snapshot.js'
 import type { LabState } from '../../src/domain/state.js'
 import type { Seen } from './scenarios.js'
 
@@ -111,14 +112,16 @@ async function checkLayer(
   half: string[],
 ): Promise<void> {
   for (const file of [layer.file, `layer_${layer.id}.json`]) named.add(`overlays/${file}`)
-  const about = `layer ${layer.name ?? layer.id}`
+  const about = `layer ${layer.id}`
   if (!isDeepStrictEqual((await json(`${dataDir}/overlays/layer_${layer.id}.json`))?.['record'], layer)) {
     half.push(`${about}: the record beside it differs or is missing`)
   }
-  const stands = [...data.nodes, ...data.layers, ...(await keptRecords(dataDir))].some(
-    ({ backing }) => backing.kind === 'layer' && backing.layerId === layer.id,
-  )
-  if (!stands && layer.name === null) half.push(`${about}: nothing stands on it, and it is still there`)
+  const records = [...data.nodes, ...(await keptRecords(dataDir))]
+  const standing = [...records, ...records.flatMap(({ drives }) => drives), ...data.layers]
+  const stands =
+    keptBySnapshots(data.snapshots).includes(layer.id) ||
+    standing.some(({ backing }) => backing.kind === 'layer' && backing.layerId === layer.id)
+  if (!stands) half.push(`${about}: nothing stands on it, and it is still there`)
   await checkDisk(dataDir, about, layer.file, backingOf(layer, data), layer.diskBytes, half)
   const found = await lstat(`${dataDir}/overlays/${layer.file}`).catch(() => undefined)
   if (!found) return

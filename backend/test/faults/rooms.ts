@@ -1,13 +1,14 @@
 import { mkdir } from 'node:fs/promises'
 import { readConfig } from '../../src/config.js'
 import { nodeIdSchema } from '../../src/domain/ids.js'
+import { createDisks, type Disks } from '../../src/disks/disks.js'
+import { procedures } from '../../src/disks/procedures.js'
 import { createBus, type Bus } from '../../src/events/bus.js'
 import { createFakeEngine, type FakeEngine } from '../../src/hosts/fake-engine.js'
 import type { ImagesContext } from '../../src/images/context.js'
 import { sweepImageFolders } from '../../src/images/staging.js'
-import type { Actor, NodesContext } from '../../src/nodes/context.js'
+import type { Actor, NodesContext, NodesDependencies } from '../../src/nodes/context.js'
 import { createNodes, type Nodes } from '../../src/nodes/nodes.js'
-import { procedures } from '../../src/nodes/procedures.js'
 import { openStore, type OpenedStore, type Store } from '../../src/state/store.js'
 import { sweepOverlayStaging } from '../../src/storage/overlays.js'
 import { createLog, type Logger } from '../../src/system/log.js'
@@ -26,6 +27,7 @@ export interface Rooms {
   operations: Operations
   transactions: Transactions
   nodes: Nodes
+  disks: Disks
   images: ImagesContext
   engine: FakeEngine
   close(): Promise<void>
@@ -48,7 +50,7 @@ export async function openRooms(dataDir: string): Promise<Rooms> {
     const engine = createFakeEngine({ layout })
     const operations = createOperations({ store, bus, log })
     const transactions = await createTransactions({ layout, store, operations, log })
-    const nodes = await createNodes({
+    const dependencies: NodesDependencies = {
       layout,
       store,
       engine,
@@ -61,7 +63,9 @@ export async function openRooms(dataDir: string): Promise<Rooms> {
       owners: { get: (id) => (id === ACTOR.id ? { login: ACTOR.login, role: 'administrator' } : undefined) },
       rules: { ...config, stopGraceMs: 0 },
       now: () => new Date(),
-    })
+    }
+    const nodes = await createNodes(dependencies, procedures)
+    const disks = createDisks(nodes.context)
     await sweepImageFolders(layout, { keepStaging: (transactions.recovery?.failed.length ?? 0) > 0 })
     return {
       layout,
@@ -73,8 +77,10 @@ export async function openRooms(dataDir: string): Promise<Rooms> {
       operations,
       transactions,
       nodes,
+      disks,
       engine,
       async close() {
+        disks.close()
         nodes.close()
         await operations.close()
         await engine.close()

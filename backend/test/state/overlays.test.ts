@@ -161,7 +161,8 @@ describe('createOverlay', () => {
     await create()
     await writeFile(join(overlayStagingDir(layout), '.left.tmp'), 'x')
     await sweepOverlayStaging(layout)
-    expect(await readdir(layout.overlays)).toEqual([`node_${record.id}.qcow2`])
+    expect(await readdir(overlayStagingDir(layout))).toEqual([])
+    expect(await readdir(layout.overlays)).toContain(`node_${record.id}.qcow2`)
   })
 })
 

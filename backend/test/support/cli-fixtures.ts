@@ -45,6 +45,10 @@ export function aNode(changes: Partial<Record<keyof NodeView, unknown>> = {}): N
       rename: null,
       console: null,
       clone: null,
+      snapshot: null,
+      reset: null,
+      changeDrives: null,
+      growDrive: null,
     },
     ...changes,
   })

@@ -1,6 +1,6 @@
-import type { Layer } from '@domain/layer.js'
 import type { batchCreateSchema, cloneNodeSchema } from '@domain/node.js'
 import type { Operation } from '@domain/operation.js'
+import type { SnapshotView } from '@domain/snapshot.js'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { z } from 'zod'
 import { request } from './client.js'
@@ -10,16 +10,12 @@ import { rememberOperation } from './operations.js'
 export type CloneRequest = z.input<typeof cloneNodeSchema>
 export type BatchRequest = z.input<typeof batchCreateSchema>
 
-/** The snapshots that people named, newest first. */
+/** Newest first. */
 export function useSnapshots(nodeId: string) {
   return useQuery({
-    queryKey: ['nodes', nodeId, 'layers'],
+    queryKey: ['nodes', nodeId, 'snapshots'],
     queryFn: async ({ signal }) =>
-      (await request<{ layers: Layer[] }>('GET', `nodes/${nodeId}/layers`, { signal })).layers,
-    select: (layers) =>
-      layers
-        .filter((layer) => layer.name !== null && layer.nodeId === nodeId)
-        .toSorted((a, b) => b.createdAt.localeCompare(a.createdAt)),
+      (await request<{ snapshots: SnapshotView[] }>('GET', `nodes/${nodeId}/snapshots`, { signal })).snapshots,
   })
 }
 

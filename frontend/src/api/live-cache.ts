@@ -43,6 +43,7 @@ const APPLY: Record<Topic, (client: QueryClient, event: LiveEvent) => void> = {
   },
   audit: (client) => askAgain(client, 'audit'),
   health: (client) => askAgain(client, 'health'),
+  storage: (client) => askAgain(client, 'storage'),
 }
 
 function applyNode(client: QueryClient, { id, data }: LiveEvent): void {

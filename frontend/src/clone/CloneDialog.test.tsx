@@ -28,7 +28,7 @@ function planned(body: CloneRequest) {
 beforeEach(() => {
   server = fakeServer({
     'GET nodes': () => ({ json: { nodes: [sampleNode()] } }),
-    'GET nodes/:id/layers': () => ({ json: { layers: [] } }),
+    'GET nodes/:id/snapshots': () => ({ json: { snapshots: [] } }),
     'POST nodes/:id/clone': ({ path, body }) =>
       path.endsWith('?dryRun=true')
         ? { json: { plan: planned(body as CloneRequest) } }

@@ -51,9 +51,9 @@ export function CloneWhat({ node, form, problems, onChange }: Props) {
           label="From"
           data={[
             { value: '', label: 'The disk as it is now' },
-            ...snapshots.data.map((layer) => ({
-              value: layer.name ?? '',
-              label: `${layer.name}, ${exactTime(layer.createdAt)}, ${formatSize(layer.sizeBytes)}`,
+            ...snapshots.data.map(({ name, createdAt, usedBytes }) => ({
+              value: name,
+              label: `${name}, ${exactTime(createdAt)}, ${formatSize(usedBytes)}`,
             })),
           ]}
           value={form.snapshot}

@@ -13,6 +13,22 @@ export const KIND_WORDS: Record<OperationKind, string> = {
   'node.stop': 'Stop',
   'node.restart': 'Restart',
   'node.delete': 'Delete',
+  'node.reset': 'Reset',
+  'node.attach': 'Attach a disk',
+  'node.testBoot': 'Test boot',
+  'snapshot.create': 'Snapshot',
+  'snapshot.restore': 'Restore a snapshot',
+  'snapshot.delete': 'Delete a snapshot',
+  'snapshot.export': 'Export a snapshot',
+  'drive.create': 'Add a drive',
+  'drive.update': 'Change a drive',
+  'drive.delete': 'Remove a drive',
+  'drive.move': 'Move a drive',
+  'trash.restore': 'Restore from the trash',
+  'trash.purge': 'Empty the trash',
+  'storage.discard': 'Discard a disk',
+  'storage.verify': 'Verify storage',
+  'storage.repair': 'Repair storage',
 }
 
 /** A newer server may know kinds that this page does not. */

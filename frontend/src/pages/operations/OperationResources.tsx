@@ -8,6 +8,9 @@ const NOUNS: Record<Operation['resources'][number]['type'], string> = {
   image: 'Image',
   folder: 'Folder',
   trash: 'Trash',
+  snapshot: 'Snapshot',
+  drive: 'Drive',
+  memory: 'Memory',
 }
 const SHOWN = 50
 

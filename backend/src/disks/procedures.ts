@@ -1,0 +1,9 @@
+import { imageProcedures } from '../images/procedures.js'
+import type { NodesContext } from '../nodes/context.js'
+import { nodeProcedures } from '../nodes/procedures.js'
+import type { AnyProcedure } from '../transactions/procedure.js'
+
+/** Every operation that is whole or not at all: what recovery at boot knows, and what the fault tests walk through. */
+export function procedures(context: NodesContext): readonly AnyProcedure[] {
+  return [...nodeProcedures(context), ...imageProcedures(context)]
+}

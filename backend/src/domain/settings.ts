@@ -1,0 +1,21 @@
+import { z } from 'zod'
+import { snapshotScheduleSchema } from './snapshot.js'
+
+const NEVER = snapshotScheduleSchema.parse({})
+
+/** What an administrator sets for the whole lab. */
+export const labSettingsSchema = z
+  .object({
+    id: z.literal('lab').default('lab'),
+    /** Days after which what is in the trash is removed for good; null: never by itself. */
+    trashDays: z.int().min(0).max(3650).nullable().default(7),
+    /** Automatic snapshots of every node that has no schedule of its own. */
+    snapshotSchedule: snapshotScheduleSchema.default(NEVER),
+    /** Looks at all storage each night at this hour, 0 to 23 in the server's time; null: not by itself. */
+    verifyHour: z.int().min(0).max(23).nullable().default(3),
+  })
+  .meta({ id: 'LabSettings' })
+export type LabSettings = z.infer<typeof labSettingsSchema>
+
+export const updateSettingsSchema = labSettingsSchema.omit({ id: true }).partial().meta({ id: 'UpdateLabSettings' })
+export type UpdateSettings = z.infer<typeof updateSettingsSchema>
