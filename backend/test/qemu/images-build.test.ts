@@ -43,8 +43,13 @@ async function failureOf(work: Promise<unknown>): Promise<SandlabError> {
   throw error
 }
 
+/** The folder itself is made by the first that needs it. */
+function staged(): Promise<string[]> {
+  return readdir(join(room.layout.images, '.staging')).catch(() => [])
+}
+
 async function expectNothingLeft(): Promise<void> {
-  expect(await readdir(join(room.layout.images, '.staging'))).toEqual([])
+  expect(await staged()).toEqual([])
   expect(await room.files()).toEqual([])
   expect(room.store.data.images).toEqual([])
   const mounts = await runCommand('cat', ['/proc/mounts'], { timeoutMs: 5000 })
@@ -65,10 +70,11 @@ describe('building a starter image', () => {
       expect(room.store.data.images).toEqual([image])
       expect(image).toMatchObject({ id: 'tiny', origin: 'built', cloudInit: true, virtualSizeBytes: 64 * 1024 * 1024 })
       expect(image.directBoot?.commandLine).toContain('console=tty1 console=ttyS0')
-      const figures = op.steps.map(({ progress }) => progress ?? 0)
+      const figures = op.steps.flatMap(({ progress }) => progress ?? []) // a step may leave it as it was
+      expect(figures.length).toBeGreaterThan(5)
       expect(figures).toEqual(figures.toSorted((a, b) => a - b))
       expect(await room.files()).toEqual(expect.arrayContaining(['tiny.initrd', 'tiny.qcow2', 'tiny.vmlinuz']))
-      expect(await readdir(join(room.layout.images, '.staging'))).toEqual([])
+      expect(await staged()).toEqual([])
       expect((await failureOf(build('tiny'))).code).toBe('image_exists')
     },
     5 * MINUTES,
