@@ -1,13 +1,21 @@
 import type { NodesContext } from '../nodes/context.js'
+import { createSchedule, type Schedule } from './schedule.js'
 
 /**
  * The room's door: what people do with the disks of nodes, one part for each subject. A part that works by itself from
- * time to time says how it is closed.
+ * time to time is given the schedule and registers its work there.
  */
 export interface Disks {
+  schedule: Schedule
   close(): void
 }
 
-export function createDisks(_context: NodesContext): Disks {
-  return { close() {} }
+export function createDisks(context: NodesContext): Disks {
+  const schedule = createSchedule(context)
+  return {
+    schedule,
+    close() {
+      schedule.close()
+    },
+  }
 }
