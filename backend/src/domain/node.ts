@@ -211,6 +211,8 @@ export const nodeViewSchema = z
     /** `kvm` or `tcg`; null when not running. */
     accelerator: z.enum(['kvm', 'tcg']).nullable(),
     lastExit: lastExitSchema.nullable(),
+    /** Automatic snapshots; null: as the lab's settings say. */
+    snapshotSchedule: snapshotScheduleSchema.nullable(),
     /** Actions that are allowed in this status; for each other one its reason. */
     actions: z.record(z.enum(NODE_ACTIONS), z.string().nullable()),
   })

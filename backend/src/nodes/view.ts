@@ -65,6 +65,7 @@ export function viewOf(record: NodeRecord, image: Image | undefined, ownerLogin:
     startedAt: alive ? (seen.engine?.startedAt ?? null) : null,
     accelerator: alive ? (seen.engine?.accelerator ?? null) : null,
     lastExit: record.lastExit,
+    snapshotSchedule: record.snapshotSchedule,
     actions: actionsOf(status),
   }
 }
