@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { ConsoleKind } from '../domain/console.js'
 import type { NodeId } from '../domain/ids.js'
 import type { DirectBoot, Fingerprint } from '../domain/image.js'
+import type { DiskSpec, LiveDisks } from './engine-disks.js'
 
 /**
  * What runs nodes. One contract for QEMU processes on this machine, for the fake in tests, and later for a cluster;
@@ -12,7 +13,7 @@ import type { DirectBoot, Fingerprint } from '../domain/image.js'
  * a silent host means phase `unknown` and nobody acts on it; there is no placement argument, the engine schedules;
  * capabilities are asked, never guessed from `kind`; the engine names console targets, callers never do.
  */
-export interface NodeEngine {
+export interface NodeEngine extends LiveDisks {
   readonly kind: string
   readonly capabilities: EngineCapabilities
   /** Cheap; asked before each admission and by the health page. */
@@ -36,16 +37,6 @@ export interface NodeEngine {
   resume(id: NodeId, options: { key: string }): Job<EngineNode>
   /** Forgets the node; refuses a running one with `conflict`. Disks are kept unless told (then: moved to the trash). */
   remove(id: NodeId, options: { key: string; disks: 'keep' | 'delete' }): Job<void>
-  /**
-   * A live point in time of a running node's root disk: from the answer on, `frozenFile` no longer changes, until
-   * `release`. The guest pauses for milliseconds. One at a time for each node: the same key gives the same one, another
-   * key `conflict` (retry) until it is released. What is cached in the guest and not yet on its disk is not in it: as
-   * after a power cut.
-   *
-   * Throws `not-found` when the node is not running; `unsupported` when `capabilities.liveSnapshot` is false;
-   * `host-unknown`, `no-space`, `engine`: the node is then as before.
-   */
-  freezeDisk(id: NodeId, options: { key: string }): Promise<FrozenDisk>
   /** Refused with `not-found` when the node is not running. */
   console(id: NodeId, kind: ConsoleKind): Promise<ConsoleTarget>
   /** Presses QEMU qcodes together; types by repeating. Works the same for every console kind. */
@@ -75,6 +66,8 @@ export interface EngineCapabilities {
   hotplug: boolean
   /** Survives the backend: nodes are found again after a restart. */
   adoption: boolean
+  /** Guests have a port to an agent, which can write everything out before a snapshot. */
+  guestAgent: boolean
 }
 
 export interface EngineReport {
@@ -109,7 +102,15 @@ export interface NodeSpec {
   backing?: { layers: string[]; base: boolean }
   firmware: 'bios' | 'uefi'
   directBoot: DirectBoot | null
-  disks: { id: string; role: 'root' | 'data'; file: string; sizeBytes: number; readOnly: boolean }[]
+  /** Exactly one is the root disk. */
+  disks: DiskSpec[]
+  /** The root disk is `overlays/.ephemeral/<id>.qcow2`: never flushed to the host's disk, and gone with the node. */
+  ephemeral?: true
+  /**
+   * The guest goes on from this saved memory (a file in `overlays/`) instead of booting; its disks must be those of the
+   * same snapshot. One that can't be loaded rejects the start with `unsupported` and the reason; the guest has not run.
+   */
+  resume?: { memoryFile: string }
   nics: { mac: string; internet: boolean }[]
   /** NoCloud seed for the guest; null when the image does not read one. */
   seed: GuestSeed | null
@@ -142,17 +143,6 @@ export interface StopResult {
   node: EngineNode
   /** The rung that ended it. */
   how: 'already-stopped' | 'guest-shutdown' | 'quit' | 'sigterm' | 'sigkill'
-}
-
-export interface FrozenDisk {
-  /** Absolute path of the qcow2 layer that no longer changes; its backing chain ends at the base image. For the backend to read. */
-  frozenFile: string
-  /**
-   * Takes the guest's newest writes back into the frozen layer; the node is as before. Idempotent; after a failure it may
-   * be called again. The node may end meanwhile: nothing is lost, and until the release it is neither started nor
-   * removed (`conflict`, retry). Without a release, because the backend died, the next one releases before it answers.
-   */
-  release(): Promise<void>
 }
 
 export type JobState = 'pending' | 'succeeded' | 'failed' | 'lost'

@@ -77,6 +77,10 @@ async function start(
     await faults.meet('start')
     const hasDisk = layout ? await isThere(overlayFile(layout, spec.id)) : machine.hasDisk
     if (!hasDisk) throw new EngineError('broken', 'Its disk is missing.')
+    const memory = spec.resume?.memoryFile
+    if (memory !== undefined && !(layout && (await isThere(`${layout.overlays}/${memory}`)))) {
+      throw new EngineError('unsupported', 'Its memory is missing.')
+    }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     machine.node = nodeAtRest(spec.id, { phase: 'failed', reason, generation: spec.generation })
@@ -104,7 +108,7 @@ function powerOn(machine: FakeMachine, spec: NodeSpec, accelerator: 'kvm' | 'tcg
     startedAt: new Date().toISOString(),
     accelerator,
   }
-  machine.serial.print(`Fake Linux ${spec.name} ttyS0\r\n\r\nlogin: `)
+  machine.serial.print(spec.resume ? 'Fake Linux goes on\r\n' : `Fake Linux ${spec.name} ttyS0\r\n\r\nlogin: `)
 }
 
 async function stop({ machines, faults }: FakeWorld, id: NodeId, graceMs: number): Promise<StopResult> {

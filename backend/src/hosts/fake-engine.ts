@@ -2,6 +2,7 @@ import type { NodeId } from '../domain/ids.js'
 import type { Layout } from '../domain/layout.js'
 import { EngineError, type EngineReport, type NodeEngine, type NodeSpec } from './engine.js'
 import { createFakeActions } from './fake-actions.js'
+import { createFakeDisks } from './fake-disks.js'
 import { createFakeFreezer } from './fake-freeze.js'
 import { createFakeFaults, type FakeFaults } from './fake-faults.js'
 import { createFakeMachines, requireAlive } from './fake-machine.js'
@@ -19,6 +20,8 @@ export interface FakeEngineOptions {
    */
   layout?: Layout
   report?: Partial<EngineReport>
+  /** Its guests have an agent: `freeze` works. */
+  guestAgent?: boolean
 }
 
 /** An engine without processes, for tests: nothing takes time unless held, and whatever can go wrong does on demand. */
@@ -61,6 +64,7 @@ const CAPABILITIES: NodeEngine['capabilities'] = {
   exclusiveDisk: 'engine',
   hotplug: false,
   adoption: false,
+  guestAgent: false,
 }
 
 export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
@@ -70,11 +74,12 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
   let report: EngineReport = { ...REPORT, ...options.report }
   const accelerator = () => report.accelerator.kind
   const freezer = createFakeFreezer({ machines, faults, layout: options.layout })
+  const guestAgent = options.guestAgent ?? false
   const actions = createFakeActions({ machines, faults, freezer, layout: options.layout, accelerator })
 
   return {
     kind: 'fake',
-    capabilities: { ...CAPABILITIES, liveSnapshot: options.layout !== undefined },
+    capabilities: { ...CAPABILITIES, liveSnapshot: options.layout !== undefined, guestAgent },
     ...jobsOver(jobs, actions),
     async probe() {
       await faults.meet('probe')
@@ -86,6 +91,7 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
     },
     inspect: async (id) => machines.of(id).node,
     freezeDisk: (id, { key }) => actions.freeze(id, key),
+    ...createFakeDisks({ machines, faults, freezer, jobs, layout: options.layout, guestAgent }),
     async console(id, kind) {
       await faults.meet('console')
       const machine = requireAlive(machines.of(id))

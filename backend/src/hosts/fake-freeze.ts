@@ -1,6 +1,7 @@
 import type { NodeId } from '../domain/ids.js'
 import { overlayFile, type Layout } from '../domain/layout.js'
-import { EngineError, type FrozenDisk } from './engine.js'
+import { EngineError } from './engine.js'
+import type { FrozenDisk } from './engine-disks.js'
 import type { FakeFaults } from './fake-faults.js'
 import { requireAlive, requireKnown, type FakeMachines } from './fake-machine.js'
 

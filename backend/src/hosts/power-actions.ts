@@ -1,6 +1,7 @@
 import type { NodeId } from '../domain/ids.js'
 import { observe } from './attach.js'
-import { EngineError, type EngineNode, type FrozenDisk, type NodeSpec, type StopResult } from './engine.js'
+import { EngineError, type EngineNode, type NodeSpec, type StopResult } from './engine.js'
+import type { FrozenDisk } from './engine-disks.js'
 import { createFreezer, type Freezer } from './freezer.js'
 import { qmpFailure } from './guest-input.js'
 import { engineErrorOf } from './jobs.js'

@@ -50,6 +50,7 @@ const CAPABILITIES: EngineCapabilities = {
   exclusiveDisk: 'lock',
   hotplug: false,
   adoption: true,
+  guestAgent: false,
 }
 
 /**
@@ -77,6 +78,9 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
     list: async () => [...context.settled.values(), ...[...context.live.values()].map(nodeOfRun)],
     inspect: (id) => inspectNode(context, id),
     freezeDisk: (id, { key }) => actions.freeze(id, key),
+    snapshotDisks: unsupported,
+    snapshotState: unsupported,
+    mergeDown: unsupported,
     async console(id, kind) {
       const { paths } = requireLive(context, id)
       return kind === 'serial'
@@ -98,6 +102,10 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
       await context.host.settle()
     },
   }
+}
+
+async function unsupported(): Promise<never> {
+  throw new EngineError('unsupported', 'Live snapshots are being built.')
 }
 
 async function openContext(

@@ -5,7 +5,7 @@ import type { OperationId } from '../domain/ids.js'
 import { chainOf, MAX_CHAIN_DEPTH, type Backing, type Chain, type Layer } from '../domain/layer.js'
 import { imageFile, layerFileName, liveLayerFile, overlayFile } from '../domain/layout.js'
 import { nodeRefuses, type NodeRecord } from '../domain/node.js'
-import type { FrozenDisk } from '../hosts/engine.js'
+import type { FrozenDisk } from '../hosts/engine-disks.js'
 import { copyToLayer, mergeToLayer } from '../storage/layer-copies.js'
 import { isUntouched, layerProgress, protectLayer, turnBack, turnIntoLayer } from '../storage/layers.js'
 import type { LayerFacts } from '../storage/layers.js'
@@ -46,7 +46,7 @@ export async function requireCloneable(context: NodesContext, { source, snapshot
 export async function requireWholeDisk(context: NodesContext, { source, snapshotId, layerName, layerId }: Looking) {
   const record = recordOf(context, source.id)
   if ((snapshotId !== null && layerName === null) || isAlive(context, record)) return
-  if ((await layerProgress(context.layout, source.id, layerId)) !== 'absent') return // by this clone, before a kill
+  if ((await layerProgress(context.layout, source.overlayFile, layerId)) !== 'absent') return // by this clone, before a kill
   const fault = await context.observations.inspectStorage(record, imageOf(context, record.imageId))
   if (fault !== undefined) {
     throw new SandlabError('node_broken', `${record.name} can't be cloned: ${fault}`, { hint: 'Nothing was changed.' })
@@ -70,13 +70,13 @@ export async function layTheBase(context: NodesContext, intent: CloneIntent, op:
 /** The source has its disk again as it was; also when only a part was done. */
 export async function takeBackLayer(context: NodesContext, intent: CloneIntent): Promise<void> {
   await release(intent)
-  await turnBack(context.layout, intent.source.id, intent.layerId)
+  await turnBack(context.layout, intent.source.overlayFile, intent.layerId)
 }
 
 async function needsLayer(context: NodesContext, intent: CloneIntent, source: NodeRecord): Promise<boolean> {
   if (intent.layerName !== null) return true
   if (intent.snapshotId !== null || intent.full) return false
-  if ((await layerProgress(context.layout, source.id, intent.layerId)) !== 'absent') return true
+  if ((await layerProgress(context.layout, source.overlayFile, intent.layerId)) !== 'absent') return true
   // A disk that no guest has written to holds nothing: its clones stand on what it stands on.
   return isAlive(context, source) || !(await isUntouched(overlayFile(context.layout, source.id)))
 }
@@ -90,12 +90,12 @@ async function makeLayer(
   const { layout } = context
   const { layerId } = intent
   const chain = chainOf(context.store.data.layers, source.backing)
-  const progress = await layerProgress(layout, source.id, layerId)
+  const progress = await layerProgress(layout, source.overlayFile, layerId)
   if (progress === 'copied') return protectLayer(layout, layerId)
   intent.sourceMoved = progress !== 'absent' || (!isAlive(context, source) && !isDeep(chain))
   if (intent.sourceMoved) {
     const staging = `${cloneStaging(layout, intent)}/source.qcow2`
-    return turnIntoLayer({ layout, nodeId: source.id, layerId, staging, virtualSizeBytes: source.diskBytes })
+    return turnIntoLayer({ layout, file: source.overlayFile, layerId, staging, virtualSizeBytes: source.diskBytes })
   }
   return whileStill(context, intent, source, async (from) => {
     const image = imageOf(context, source.imageId)

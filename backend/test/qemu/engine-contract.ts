@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { createHash, randomUUID } from 'node:crypto'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { isAbsolute } from 'node:path'
+import { dirname, isAbsolute } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { NodeId } from '../../src/domain/ids.js'
 import type { EngineNode, NodeEngine, NodeSpec, StopResult } from '../../src/hosts/engine.js'
+import type { SnapshotRequest } from '../../src/hosts/engine-disks.js'
+import { readQcow2Header } from '../../src/system/qcow2.js'
 
 /** An engine, and the means to do to its nodes what no engine offers. */
 export interface EngineUnderTest {
@@ -84,7 +86,16 @@ export function describeEngine(name: string, make: () => Promise<EngineUnderTest
         expect(host.memoryMib).toBeGreaterThanOrEqual(host.freeMemoryMib)
       }
       expect(Object.keys(lab.engine.capabilities).toSorted()).toEqual(
-        ['adoption', 'exclusiveDisk', 'hotplug', 'liveMove', 'liveSnapshot', 'multiHost', 'thinClone'].toSorted(),
+        [
+          'adoption',
+          'exclusiveDisk',
+          'guestAgent',
+          'hotplug',
+          'liveMove',
+          'liveSnapshot',
+          'multiHost',
+          'thinClone',
+        ].toSorted(),
       )
     })
 
@@ -287,6 +298,85 @@ export function describeEngine(name: string, make: () => Promise<EngineUnderTest
       await expect(freeze('c')).rejects.toMatchObject({ code: 'not-found' })
     })
 
+    it('takes a snapshot that stays, says how far it came, and merges it down again', async () => {
+      const spec = await running()
+      const root = spec.disks[0]!
+      const disks = [{ driveId: 'root', file: root.file, ...namesOfSnapshot() }]
+      const take = (changes: Partial<SnapshotRequest> = {}) =>
+        lab.engine.snapshotDisks(spec.id, { key: 'snap', disks, ...changes })
+      if (!lab.engine.capabilities.liveSnapshot) {
+        await expect(take()).rejects.toMatchObject({ code: 'unsupported' })
+        return
+      }
+      expect(await lab.engine.snapshotState(spec.id, { key: 'snap', disks })).toBe('none')
+      const frozen = await lab.engine.freezeDisk(spec.id, { key: 'copy' })
+      await expect(take()).rejects.toMatchObject({ code: 'conflict', retry: true })
+      expect(await lab.engine.snapshotState(spec.id, { key: 'snap', disks })).toBe('none')
+      await frozen.release()
+      if (!lab.engine.capabilities.guestAgent) {
+        await expect(take({ key: 'frozen', freeze: true })).rejects.toMatchObject({ code: 'unsupported' })
+      }
+      const folder = dirname(frozen.frozenFile)
+      const before = (await stat(frozen.frozenFile)).ino
+
+      const [one, two] = await Promise.all([take(), take()])
+      expect(two).toEqual(one)
+      expect(one).toMatchObject({ frozen: false, machine: expect.stringMatching(/\S/) })
+      expect(await phaseOf(spec.id)).toBe('running')
+      expect(await lab.engine.snapshotState(spec.id, { key: 'snap', disks })).toBe('done')
+      const layer = await stat(`${folder}/${disks[0]!.layerFile}`)
+      expect({ ino: layer.ino, nlink: layer.nlink, mode: layer.mode & 0o777 }).toEqual({
+        ino: before,
+        nlink: 1,
+        mode: 0o444,
+      })
+      expect((await readQcow2Header(frozen.frozenFile)).backingFile).toBe(disks[0]!.layerFile)
+      expect(await readdir(folder)).not.toContain(disks[0]!.freshFile)
+
+      const progress: number[] = []
+      const merge = (onto: string | null, signal: AbortSignal) =>
+        lab.engine.mergeDown(spec.id, {
+          key: 'merge',
+          driveId: 'root',
+          onto,
+          signal,
+          onProgress: (done, total) => progress.push(done / Math.max(total, 1)),
+        })
+      const signal = new AbortController().signal
+      await expect(merge(null, AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
+      await merge(disks[0]!.layerFile, signal) // it stands on it already
+      const base = `../images/${spec.base.file}`
+      await merge(base, signal)
+      expect(progress.at(-1)).toBe(1)
+      expect((await readQcow2Header(frozen.frozenFile)).backingFile).toBe(base)
+      await rm(`${folder}/${disks[0]!.layerFile}`) // nobody needs it now
+      await stop(spec.id, 0)
+      await expect(take({ key: 'late' })).rejects.toMatchObject({ code: 'not-found' })
+      await expect(merge(base, signal)).rejects.toMatchObject({ code: 'not-found' })
+      expect((await lab.engine.start(spec, key()).wait()).phase).toBe('running')
+      await stop(spec.id, 0)
+    })
+
+    it('saves the memory of a running node with its disks, and goes on from it', async () => {
+      const spec = await running()
+      const disks = [{ driveId: 'root', file: spec.disks[0]!.file, ...namesOfSnapshot() }]
+      if (!lab.engine.capabilities.liveSnapshot) return
+      await untilLogHas(spec.id, lab.greeting)
+      const memoryFile = `memory_${randomUUID()}.bin`
+      await lab.engine.snapshotDisks(spec.id, { key: 'memory', disks, memoryFile })
+      expect(await phaseOf(spec.id)).toBe('running')
+      await stop(spec.id, 0)
+      const later = { ...spec, generation: 2, backing: { layers: [disks[0]!.layerFile], base: true } }
+      const resume = (file: string) => lab.engine.start({ ...later, resume: { memoryFile: file } }, key()).wait()
+      await expect(resume('memory_none.bin')).rejects.toMatchObject({ code: 'unsupported' })
+      expect((await resume(memoryFile)).phase).toBe('running')
+      expect((await lab.engine.serialTail(spec.id, 100_000)).includes(lab.greeting)).toBe(false)
+      await stop(spec.id, 0)
+      expect((await lab.engine.start(later, key()).wait()).phase).toBe('running')
+      await untilLogHas(spec.id, lab.greeting)
+      await stop(spec.id, 0)
+    })
+
     it('calls a node without its disk broken, and the others go on', async () => {
       const broken = await lab.newSpec()
       const other = await running()
@@ -308,6 +398,11 @@ export function describeEngine(name: string, make: () => Promise<EngineUnderTest
       return openTarget(await lab.engine.console(id, 'serial'))
     }
   })
+}
+
+function namesOfSnapshot() {
+  const id = randomUUID()
+  return { layerFile: `layer_${id}.qcow2`, freshFile: `fresh_${id}.qcow2` }
 }
 
 async function digest(file: string): Promise<string> {
