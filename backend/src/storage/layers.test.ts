@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { link, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { layerFile, layoutOf, overlayFile, type Layout } from '../domain/layout.js'
+import { layerFile, layoutOf, overlayFile, overlayFileName, type Layout } from '../domain/layout.js'
 import { runCommand } from '../system/command.js'
 import { uuidOf } from '../../test/state/fixtures/records.js'
 import { readsAs, writeDisk } from '../../test/support/disks.js'
@@ -32,7 +32,7 @@ afterEach(() => rm(join(layout.overlays, '..'), { recursive: true }))
 
 const plan = () => ({
   layout,
-  nodeId: NODE,
+  file: overlayFileName(NODE),
   layerId: LAYER,
   staging: `${layout.overlays}/.staging/one/source.qcow2`,
   virtualSizeBytes: 64 * MIB,
@@ -70,8 +70,8 @@ describe('a disk that becomes a layer', () => {
     await writeDisk(layout, NODE, 7)
     const before = await stat(disk())
     await reach()
-    await turnBack(layout, NODE, LAYER)
-    await turnBack(layout, NODE, LAYER) // an undo that was cut off is undone again
+    await turnBack(layout, overlayFileName(NODE), LAYER)
+    await turnBack(layout, overlayFileName(NODE), LAYER) // an undo that was cut off is undone again
     const after = await stat(disk())
     const kept = ({ ino, mode, mtimeMs, size, uid }: typeof after) => ({ ino, mode, mtimeMs, size, uid })
     expect(kept(after)).toEqual(kept(before))
@@ -84,7 +84,7 @@ describe('a disk that becomes a layer', () => {
     const { ino } = await stat(disk())
     await reach()
     await turnIntoLayer(plan())
-    expect(await layerProgress(layout, NODE, LAYER)).toBe('switched')
+    expect(await layerProgress(layout, overlayFileName(NODE), LAYER)).toBe('switched')
     expect((await stat(layer())).ino).toBe(ino)
     expect(await readsAs(disk(), 7)).toBe(true)
   })
@@ -92,9 +92,9 @@ describe('a disk that becomes a layer', () => {
   it('is not taken back over what a guest wrote since', async () => {
     await turnIntoLayer(plan())
     await writeDisk(layout, NODE, 9)
-    await expect(turnBack(layout, NODE, LAYER)).rejects.toMatchObject({ code: 'state_io' })
+    await expect(turnBack(layout, overlayFileName(NODE), LAYER)).rejects.toMatchObject({ code: 'state_io' })
     expect(await readsAs(disk(), 9)).toBe(true)
-    expect(await layerProgress(layout, NODE, LAYER)).toBe('switched')
+    expect(await layerProgress(layout, overlayFileName(NODE), LAYER)).toBe('switched')
   })
 })
 

@@ -3,14 +3,7 @@ import { link, lstat, mkdir, open, rename, rm, unlink, type FileHandle } from 'n
 import { basename, dirname, join } from 'node:path'
 import { SandlabError } from '../domain/error.js'
 import type { Layer } from '../domain/layer.js'
-import {
-  layerFile,
-  layerFileName,
-  layerSidecarFile,
-  overlayFile,
-  overlayFileName,
-  type Layout,
-} from '../domain/layout.js'
+import { layerFile, layerFileName, layerSidecarFile, type Layout } from '../domain/layout.js'
 import type { LayerSidecar } from '../state/sidecar-records.js'
 import { errnoOf, fsyncDirectory, storageFailure, writeFileDurably } from '../system/durable-file.js'
 import { writeQcow2Overlay } from '../system/qcow2-overlay.js'
@@ -21,57 +14,72 @@ export type LayerFacts = Pick<Layer, 'sizeBytes' | 'mtimeMs'>
 
 export interface LayerPlan {
   layout: Layout
-  /** The node whose disk becomes the layer. */
-  nodeId: string
+  /** The disk that becomes the layer: a file name in `overlays/`. */
+  file: string
   layerId: string
-  /** A name on the overlays' file system for the node's new disk while it is made. */
+  /** A name on the overlays' file system for the new disk while it is made. */
   staging: string
   virtualSizeBytes: number
 }
 
 /**
- * How far the layer of an operation has come: `absent`; `linked`: the node's disk has the layer's name, too; `switched`:
- * the node has a fresh disk over it; `copied`: it is a file of its own and the node's disk has nothing to do with it.
+ * How far the layer of an operation has come: `absent`; `linked`: the disk has the layer's name, too; `switched`: a fresh
+ * disk over it has the disk's name; `copied`: it is a file of its own and the disk has nothing to do with it.
  */
 export async function layerProgress(
   layout: Layout,
-  nodeId: string,
+  file: string,
   layerId: string,
 ): Promise<'absent' | 'linked' | 'switched' | 'copied'> {
-  const [layer, disk] = await Promise.all([look(layerFile(layout, layerId)), look(overlayFile(layout, nodeId))])
+  const [layer, disk] = await Promise.all([look(layerFile(layout, layerId)), look(join(layout.overlays, file))])
   if (!layer) return 'absent'
   if (!disk) return 'copied'
   if (layer.ino === disk.ino) return 'linked'
-  const header = await readQcow2Header(overlayFile(layout, nodeId))
+  const header = await readQcow2Header(join(layout.overlays, file))
   return header.backingFile === layerFileName(layerId) ? 'switched' : 'copied'
 }
 
 /**
- * Turns a stopped node's disk into a layer, and gives the node an empty disk over it. The disk has both names before
- * the node's is given to the new one: at no moment is a name without a whole disk. Call alone on the node; may be called
+ * Turns a stopped node's disk into a layer, and gives its name to an empty disk over it. The disk has both names before
+ * its own is given to the new one: at no moment is a name without a whole disk. Call alone on the node; may be called
  * again after a kill. Throws `no_space`, `state_io`; what was begun is for `turnBack`.
  */
 export async function turnIntoLayer(plan: LayerPlan): Promise<LayerFacts> {
-  const { layout, nodeId, layerId } = plan
+  const { layout, file, layerId } = plan
   try {
-    if ((await layerProgress(layout, nodeId, layerId)) === 'absent') {
-      await link(overlayFile(layout, nodeId), layerFile(layout, layerId))
+    if ((await layerProgress(layout, file, layerId)) === 'absent') {
+      await link(join(layout.overlays, file), layerFile(layout, layerId))
       await fsyncDirectory(layout.overlays)
     }
-    if ((await layerProgress(layout, nodeId, layerId)) === 'linked') await giveFreshDisk(plan)
+    if ((await layerProgress(layout, file, layerId)) === 'linked') await giveFreshDisk(plan)
     return await protectLayer(layout, layerId)
   } catch (error) {
-    throw storageFailure(`make a layer of ${overlayFileName(nodeId)}`, error)
+    throw storageFailure(`make a layer of ${file}`, error)
   }
 }
 
-async function giveFreshDisk({ layout, nodeId, layerId, staging, virtualSizeBytes }: LayerPlan): Promise<void> {
-  const { uid, gid } = await lstat(overlayFile(layout, nodeId))
+async function giveFreshDisk({ layout, file, layerId, staging, virtualSizeBytes }: LayerPlan): Promise<void> {
+  const disk = join(layout.overlays, file)
+  await makeFreshDisk({ like: disk, staging, backingFile: layerFileName(layerId), virtualSizeBytes })
+  await rename(staging, disk)
+}
+
+export interface FreshDisk {
+  /** A disk whose user the new one belongs to. */
+  like: string
+  staging: string
+  /** As it is to stand in the header. */
+  backingFile: string
+  virtualSizeBytes: number
+}
+
+/** Writes an empty, fsynced disk under a staging name, in the place of whatever was there. */
+export async function makeFreshDisk({ like, staging, backingFile, virtualSizeBytes }: FreshDisk): Promise<void> {
+  const { uid, gid } = await lstat(like)
   await mkdir(dirname(staging), { recursive: true, mode: 0o700 })
   await rm(staging, { force: true })
   const owner = process.getuid?.() === 0 ? { uid, gid } : undefined
-  await writeQcow2Overlay(staging, { backingFile: layerFileName(layerId), virtualSizeBytes }, { owner })
-  await rename(staging, overlayFile(layout, nodeId))
+  await writeQcow2Overlay(staging, { backingFile, virtualSizeBytes }, { owner })
 }
 
 /** What is in a layer never changes again: fsynced, ours, readable for all. Its name is, once its record is written. */
@@ -89,19 +97,16 @@ export async function protectLayer(layout: Layout, layerId: string): Promise<Lay
 }
 
 /**
- * Takes back `turnIntoLayer`, however far it came, or a copied layer: the node has its disk again, whole, and the layer
- * is gone. Throws `state_io` when the node's fresh disk was written to meanwhile: then nothing is touched.
+ * Takes back `turnIntoLayer`, however far it came, or a copied layer: the disk is again what it was, and the layer is
+ * gone. Throws `state_io` when the fresh disk was written to meanwhile: then nothing is touched.
  */
-export async function turnBack(layout: Layout, nodeId: string, layerId: string): Promise<void> {
-  const progress = await layerProgress(layout, nodeId, layerId)
+export async function turnBack(layout: Layout, file: string, layerId: string): Promise<void> {
+  const progress = await layerProgress(layout, file, layerId)
   const layer = layerFile(layout, layerId)
-  const disk = overlayFile(layout, nodeId)
+  const disk = join(layout.overlays, file)
   if (progress === 'switched') {
     if (!(await isUntouched(disk))) {
-      throw new SandlabError(
-        'state_io',
-        `${basename(disk)} was written to while it was being cloned: it is left as it is.`,
-      )
+      throw new SandlabError('state_io', `${basename(disk)} was written to meanwhile: it is left as it is.`)
     }
     const { uid, gid } = await lstat(disk)
     await rename(layer, disk)
