@@ -56,8 +56,11 @@ export async function overlayFault(
   return undefined
 }
 
-/** What lies below must still be as it was: reading an overlay over a changed file gives wrong data without any error. */
-async function unchangedFault(
+/**
+ * What lies below must still be as it was: reading an overlay over a changed file gives wrong data without any error.
+ * The rest of a sentence; undefined when it is.
+ */
+export async function unchangedFault(
   path: string,
   expected: Partial<Pick<Fingerprint, 'sizeBytes' | 'mtimeMs'>>,
   identity: Identity | undefined,
@@ -78,7 +81,8 @@ async function unchangedFault(
   return changed.length === 0 ? undefined : `has changed since the node was made: ${changed.join('; ')}`
 }
 
-async function look(path: string): Promise<{ stats: Stats; fault?: never } | { stats?: never; fault: string }> {
+/** What stands under a name, no link followed; else the rest of a sentence. */
+export async function look(path: string): Promise<{ stats: Stats; fault?: never } | { stats?: never; fault: string }> {
   try {
     return { stats: await lstat(path) }
   } catch (error) {
@@ -87,7 +91,8 @@ async function look(path: string): Promise<{ stats: Stats; fault?: never } | { s
   }
 }
 
-function kindFault(stats: Stats, identity: Identity | undefined, access: 'read' | 'write'): string | undefined {
+/** Why it can't be used as a disk, as the rest of a sentence. */
+export function kindFault(stats: Stats, identity: Identity | undefined, access: 'read' | 'write'): string | undefined {
   if (stats.isDirectory()) return 'is a folder, not a disk'
   if (stats.isSymbolicLink()) return 'is a symbolic link, not a disk'
   if (!stats.isFile()) return 'is not a regular file'
@@ -103,13 +108,14 @@ function kindFault(stats: Stats, identity: Identity | undefined, access: 'read' 
 }
 
 /** The rwx bits that apply to a user, as the kernel picks them: owner, else group, else others. */
-function bitsFor(stats: Stats, user: Identity): number {
+export function bitsFor(stats: Stats, user: Identity): number {
   if (stats.uid === user.uid) return (stats.mode >> 6) & 0o7
   if (stats.gid === user.gid) return (stats.mode >> 3) & 0o7
   return stats.mode & 0o7
 }
 
-async function readHeader(path: string): Promise<Qcow2Header | string> {
+/** The header, or why it can't be read. */
+export async function readHeader(path: string): Promise<Qcow2Header | string> {
   try {
     return await readQcow2Header(path)
   } catch (error) {
@@ -124,20 +130,26 @@ export function headerFault(
   record: Pick<RecordedDisk, 'diskBytes'>,
   expectedBacking: string | null,
 ): string | undefined {
+  return soundnessFault(header) ?? backingFault(header, expectedBacking) ?? sizeFault(header, record.diskBytes)
+}
+
+/** What no disk of ours has: marks of damage, and features by which a disk could reach other files. */
+export function soundnessFault(header: Qcow2Header): string | undefined {
   if (header.incompatible.includes('corrupt')) return 'is marked as corrupt by QEMU'
   if (header.incompatible.includes('data-file')) return 'keeps its data in another file'
   if (header.unknownIncompatibleBits !== 0n) return 'uses features that SandLabX does not know'
   if (header.cryptMethod !== 0) return 'is encrypted'
-  const backingFault = backingFaultOf(header, expectedBacking)
-  if (backingFault !== undefined) return backingFault
-  const expectedSize = wholeSectors(record.diskBytes)
-  if (header.virtualSizeBytes !== expectedSize) {
-    return `has a virtual size of ${header.virtualSizeBytes} bytes, its record says ${expectedSize}`
-  }
   return undefined
 }
 
-function backingFaultOf({ backingFile, backingFormat }: Qcow2Header, expected: string | null): string | undefined {
+export function sizeFault(header: Qcow2Header, diskBytes: number): string | undefined {
+  const expected = wholeSectors(diskBytes)
+  if (header.virtualSizeBytes === expected) return undefined
+  return `has a virtual size of ${header.virtualSizeBytes} bytes, its record says ${expected}`
+}
+
+/** `expected`: what it must name; null: nothing. */
+export function backingFault({ backingFile, backingFormat }: Qcow2Header, expected: string | null): string | undefined {
   if (expected === null) {
     return backingFile === null ? undefined : `names ${backingFile} as its base, and should need none`
   }

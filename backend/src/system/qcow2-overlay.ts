@@ -11,8 +11,8 @@ const HEADER_BYTES = 104
 const SECTOR_BYTES = 512
 
 export interface OverlayPlan {
-  /** As it is to stand in the header, relative to the overlay's folder. At most 1023 bytes. */
-  backingFile: string
+  /** As it is to stand in the header, relative to the overlay's folder. At most 1023 bytes. Null: it stands alone. */
+  backingFile: string | null
   /** Rounded up to whole sectors, as qemu-img does. */
   virtualSizeBytes: number
 }
@@ -28,20 +28,20 @@ export function wholeSectors(bytes: number): number {
  * `fileBytes` the length of the file.
  */
 export function overlayMetadata(plan: OverlayPlan): { parts: { offset: number; bytes: Buffer }[]; fileBytes: number } {
-  const backing = Buffer.from(plan.backingFile, 'utf8')
-  if (backing.length === 0 || backing.length > 1023) {
+  const backing = Buffer.from(plan.backingFile ?? '', 'utf8')
+  if (plan.backingFile === '' || backing.length > 1023) {
     throw new SandlabError('image_refused', "Could not make an overlay: the path of its base doesn't fit its header.")
   }
   const size = wholeSectors(plan.virtualSizeBytes)
   const l1Size = l1Entries(size, CLUSTER_BITS, true)
   const l1Clusters = Math.max(1, Math.ceil((l1Size * 8) / CLUSTER_BYTES))
   const clusters = 3 + l1Clusters
-  const extension = backingFormatExtension('qcow2')
+  const extension = plan.backingFile === null ? Buffer.alloc(0) : backingFormatExtension('qcow2')
   const backingOffset = HEADER_BYTES + extension.length + 8
   const header = Buffer.alloc(backingOffset + backing.length)
   header.writeUInt32BE(0x5146_49fb, 0)
   header.writeUInt32BE(3, 4)
-  header.writeBigUInt64BE(BigInt(backingOffset), 8)
+  header.writeBigUInt64BE(BigInt(plan.backingFile === null ? 0 : backingOffset), 8)
   header.writeUInt32BE(backing.length, 16)
   header.writeUInt32BE(CLUSTER_BITS, 20)
   header.writeBigUInt64BE(BigInt(size), 24)
