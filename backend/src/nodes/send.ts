@@ -8,12 +8,13 @@ import { nodeRefuses, type CloneNode } from '../domain/node.js'
 import type { Operation } from '../domain/operation.js'
 import type { OperationPlan } from '../domain/plan.js'
 import type { BeginTransfer, NodeTransfer, TransferFile } from '../domain/transfer.js'
+import { writeSidecar } from '../storage/sidecars.js'
 import { measureSpace, noSpace, reserveSpace } from '../storage/space.js'
 import { errorOf } from '../transactions/operation-record.js'
 import type { BulkHandle } from '../transactions/operations.js'
 import type { Procedure } from '../transactions/procedure.js'
 import { snapshotOf } from './clone-prepare.js'
-import { imageOf, recordOf, viewNode, type Actor, type NodesContext } from './context.js'
+import { imageOf, publishNode, recordOf, viewNode, type Actor, type NodesContext } from './context.js'
 import { noSuchImage } from './new-record.js'
 import { createRemote, type Remote, type RemoteOptions } from './remote.js'
 import { refusalFrom } from './remote-refusal.js'
@@ -98,7 +99,18 @@ export function sendProcedure(context: NodesContext, token: string | null): Proc
       const text = `Cloned to ${name} at ${new URL(url).host}.`
       record.events = [{ at, kind: 'changed' as const, text, actorLogin: actor.login }, ...record.events].slice(0, 100)
     },
-    after: [{ title: 'Tidying up', do: (intent) => rm(sendFolder(context, intent), { recursive: true, force: true }) }],
+    after: [
+      {
+        title: 'Tidying up',
+        async do(intent) {
+          await rm(sendFolder(context, intent), { recursive: true, force: true })
+          const record = context.store.data.nodes.find(({ id }) => id === intent.source.id)
+          if (!record) return
+          await writeSidecar(context.layout, record)
+          publishNode(context, record.id)
+        },
+      },
+    ],
   }
 }
 

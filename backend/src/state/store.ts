@@ -103,7 +103,7 @@ function createStore(low: Low<Snapshot>, log: Logger, unlock: () => void): Store
       return undefined
     } catch (error) {
       low.data = committed
-      const failure = storageFailure('save the change', error)
+      const failure = isLasting(error) ? lastingFailure(error) : storageFailure('save the change', error)
       if (isLasting(error)) {
         fault = failure
         log.fatal({ err: error }, 'the disk failed under the state: nothing more is written until a restart')
@@ -195,6 +195,14 @@ function settle({ applied }: Batch, failure: SandlabError | undefined): void {
 /** What a retry can't be trusted to mend. A full disk, a read-only mount or too many open files pass. */
 function isLasting(error: unknown): boolean {
   return error instanceof UncertainWriteError || errnoOf(error) === 'EIO'
+}
+
+/** Whatever the disk answered, a full one included: what is on it now is only known when it is read again. */
+function lastingFailure(cause: unknown): SandlabError {
+  return new SandlabError('state_io', 'Could not save the change: the disk failed while it was written.', {
+    hint: 'Look at the disk and the kernel log, then restart SandLabX. Until then it only reads.',
+    cause,
+  })
 }
 
 function stopping(): SandlabError {

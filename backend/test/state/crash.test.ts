@@ -156,6 +156,7 @@ describe('a disk that fails', () => {
   it.each([
     ['fsync', 'EIO', 1, 'the file'],
     ['fsync', 'EIO', 2, 'the folder, after the rename'],
+    ['fsync', 'ENOSPC', 2, 'the folder, after the rename'],
     ['rename', 'EIO', 2, 'the name'],
   ])('only reads after %s answered %s (call %i: %s), until the next start', async (call, errno, nth) => {
     const facts = await failing(call, errno, nth)
