@@ -16,7 +16,8 @@ import { prepareFirmware } from './firmware.js'
 import { giveFiles } from './node-files.js'
 import { readLaunchRecord, writeLaunchRecord, type LaunchRecord } from './launch-record.js'
 import { qemuArguments, runsAs } from './machine.js'
-import { diskFault } from './node-disk.js'
+import { throttles } from './disk-arguments.js'
+import { dataDiskFault, diskFault } from './node-disk.js'
 import { findProcess, offerToOutOfMemoryKiller, readProcess, type ProcessFacts } from './processes.js'
 import { createRun, type EngineContext, type Run } from './run.js'
 import { makeRunDir, removeRunDir } from './run-dir.js'
@@ -35,6 +36,8 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
   const paths = runPathsOf(context.layout, spec.id)
   await Promise.all([requireUsableFiles(context, spec), requireVacant(paths, spec.id), requireEgress(context, spec)])
   const user = context.host.withAccelerator(await context.userOf(spec.id), accelerator)
+  const drives = await dataDiskFault(context.layout, spec, user)
+  if (drives !== undefined) throw new EngineError('broken', drives)
   const args = qemuArguments({
     spec,
     accelerator,
@@ -64,7 +67,11 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
   await giveFiles(context, spec, user)
   await makeRunDir(paths, spec.seed, user)
   await writeLaunchRecord(paths.launch, launch)
-  return runUntilReady(context, createRun(paths, launch, null), { user, internet: wantsInternet(spec) })
+  return runUntilReady(context, createRun(paths, launch, null), {
+    user,
+    internet: wantsInternet(spec),
+    disks: spec.disks,
+  })
 }
 
 /** Never silently without, never silently unsafe. */
@@ -99,6 +106,7 @@ async function requireVacant(paths: RunPaths, id: NodeId): Promise<void> {
 interface Circumstances {
   user: Identity | undefined
   internet: boolean
+  disks: NodeSpec['disks']
 }
 
 async function runUntilReady(context: EngineContext, run: Run, circumstances: Circumstances): Promise<Run> {
@@ -106,7 +114,7 @@ async function runUntilReady(context: EngineContext, run: Run, circumstances: Ci
   run.child = child
   context.live.set(run.id, run)
   try {
-    await Promise.race([ready(context, run), failed(child)])
+    await Promise.race([ready(context, run, circumstances), failed(child)])
     if (context.closed.aborted) run.qmp?.close() // it runs; the next backend finds it
     return run
   } catch (error) {
@@ -146,8 +154,9 @@ async function spawnQemu(context: EngineContext, run: Run, { user, internet }: C
 }
 
 /** QMP answers as this node, the record names the process, the guest runs. */
-async function ready(context: EngineContext, run: Run): Promise<void> {
+async function ready(context: EngineContext, run: Run, { disks }: Circumstances): Promise<void> {
   const [client] = await Promise.all([answering(context, run), recordProcess(run)])
+  for (const limits of throttles(disks)) await client.run('block_set_io_throttle', limits)
   const lifeline = run.child?.stdio[3] as Socket | null | undefined // made as a pipe above
   if (lifeline) await openEgress(context, run, lifeline).finally(() => lifeline.destroy())
   watchConnection(context, run)

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { qmpSocket, serialLog, serialSocket, vncSocket } from '../domain/layout.js'
-import { overlayChain, rawFile, readOnlyDrive, standaloneDrive } from './block-devices.js'
+import { rawFile } from './block-devices.js'
+import { diskArguments } from './disk-arguments.js'
 import type { NodeSpec } from './engine.js'
 import { PCI, requireSafeSpec } from './machine-checks.js'
 
@@ -45,7 +46,7 @@ export function qemuArguments(plan: MachinePlan): string[] {
     ...identityArguments(plan),
     ...processorArguments(plan),
     ...firmwareArguments(plan),
-    ...diskArguments(plan),
+    ...diskArguments(plan.spec, plan.paths),
     ...plan.spec.nics.flatMap((nic, index) => nicArguments(nic, index)),
     ...deviceArguments(),
     ...channelArguments(plan.paths.io),
@@ -118,45 +119,6 @@ function firmwareArguments({ spec, paths }: MachinePlan): string[] {
   const kernel = ['-kernel', `${paths.images}/${boot.kernel}`, '-append', boot.commandLine]
   const initrd = boot.initrd === null ? [] : ['-initrd', `${paths.images}/${boot.initrd}`]
   return [...pflash, '-boot', 'strict=on', ...kernel, ...initrd]
-}
-
-function diskArguments({ spec, paths }: MachinePlan): string[] {
-  const overlayPath = (file: string) => `${paths.overlays}/${file}`
-  const root = spec.disks.find((disk) => disk.role === 'root')
-  const rootChain = root && {
-    overlay: overlayPath(root.file),
-    backing: [
-      ...(spec.backing?.layers ?? []).map(overlayPath),
-      ...(spec.backing?.base === false ? [] : [`${paths.images}/${spec.base.file}`]),
-    ],
-  }
-  const data = spec.disks
-    .filter((disk) => disk.role === 'data')
-    .flatMap((disk, index) => {
-      const name = `data${index}`
-      const make = disk.readOnly ? readOnlyDrive : standaloneDrive
-      return [...blockdev(make(name, overlayPath(disk.file))), ...diskDevice(name, PCI.firstData + index)]
-    })
-  return [
-    ...(rootChain ? [...blockdev(overlayChain('root', rootChain)), ...diskDevice('root', PCI.root, 1)] : []),
-    // A disk, not a CD: Debian's and Alpine's cloud kernels have no driver for a CD, all have virtio.
-    ...(paths.seed === null ? [] : [...blockdev(rawFile('seed', paths.seed, true)), ...diskDevice('seed', PCI.seed)]),
-    ...data,
-  ]
-}
-
-/** On an error of the host's disk the guest is paused, not told: after the cause is gone it goes on unharmed. */
-function diskDevice(name: string, slot: number, bootIndex?: number): string[] {
-  return device({
-    driver: 'virtio-blk-pci',
-    id: `disk-${name}`,
-    drive: name,
-    addr: address(slot),
-    serial: name,
-    werror: 'stop',
-    rerror: 'stop',
-    ...(bootIndex === undefined ? {} : { bootindex: bootIndex }),
-  })
 }
 
 /**

@@ -1,7 +1,9 @@
 import { basename } from 'node:path'
 import type { ImageId } from '../domain/ids.js'
-import { imageFile, type Layout } from '../domain/layout.js'
+import { imageFile, overlayApiPath, type Layout } from '../domain/layout.js'
+import { driveFault } from '../storage/drive-faults.js'
 import { createOverlay, inspectOverlay, trashOverlay } from '../storage/overlays.js'
+import type { Identity } from '../system/identity.js'
 import { readQcow2Header } from '../system/qcow2.js'
 import { isSandlabError } from '../domain/error.js'
 import { EngineError, type NodeSpec } from './engine.js'
@@ -16,6 +18,29 @@ export async function diskFault(layout: Layout, spec: NodeSpec): Promise<string 
   const chain = { layers: layers.map((file) => ({ file })), base, missing: null }
   const found = await inspectOverlay(layout, { ...record, diskBytes: root.sizeBytes }, image, chain)
   return found.ok ? undefined : found.reason
+}
+
+/** What is wrong with one of a node's further drives, for the user that is about to open it; undefined when nothing is. */
+export async function dataDiskFault(
+  layout: Layout,
+  spec: NodeSpec,
+  user: Identity | undefined,
+): Promise<string | undefined> {
+  for (const disk of spec.disks.filter(({ role }) => role === 'data')) {
+    const fault = await driveFault(layout, {
+      id: disk.id,
+      path: disk.path ?? `${layout.overlays}/${disk.file}`,
+      shown: disk.path ?? overlayApiPath(disk.file),
+      format: disk.format ?? 'qcow2',
+      sizeBytes: disk.path === undefined ? disk.sizeBytes : null,
+      readOnly: disk.readOnly,
+      chain: { layers: (disk.backing?.layers ?? []).map((file) => ({ file })), base: false, missing: null },
+      foreign: disk.path !== undefined,
+      user,
+    })
+    if (fault) return fault.reason
+  }
+  return undefined
 }
 
 /** Makes the root disk. One that is there already and fits is success; one that does not fit is `conflict`. */

@@ -9,16 +9,19 @@ import type { EngineContext } from './run.js'
 /**
  * Gives a node's files to its user before a start, whoever had them (a restored, cloned or older disk): the disks it
  * writes and its UEFI variables, mode 0600. What it only reads stays the backend's, readable for all who know the name.
+ * A person's own file, outside `overlays/`, is left as it is.
  * Throws EngineError `broken` when one is no plain file.
  */
 export async function giveFiles(context: EngineContext, spec: NodeSpec, user: Identity | undefined): Promise<void> {
   if (!user) return
   const inOverlays = (file: string) => `${context.layout.overlays}/${file}`
-  const written = spec.disks.filter((disk) => !disk.readOnly).map((disk) => inOverlays(disk.file))
-  const read = spec.disks.filter((disk) => disk.readOnly).map((disk) => inOverlays(disk.file))
+  const disks = spec.disks.filter(({ path }) => path === undefined)
+  const written = disks.filter((disk) => !disk.readOnly).map((disk) => inOverlays(disk.file))
+  const read = disks.filter((disk) => disk.readOnly).map((disk) => inOverlays(disk.file))
+  const layers = [...(spec.backing?.layers ?? []), ...disks.flatMap((disk) => disk.backing?.layers ?? [])]
   await Promise.all([
     ...[...written, uefiVariablesFile(context.layout, spec.id)].map((path) => give(path, user, 0o600)),
-    ...[...read, ...(spec.backing?.layers ?? []).map(inOverlays)].map((path) => give(path, { uid: 0, gid: 0 }, 0o444)),
+    ...[...read, ...layers.map(inOverlays)].map((path) => give(path, { uid: 0, gid: 0 }, 0o444)),
   ])
 }
 
