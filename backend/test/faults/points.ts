@@ -70,10 +70,11 @@ export async function judge(dataDir: string, scenario: Scenario, facts: readonly
   const rooms = await openRooms(dataDir)
   const recoveryMs = performance.now() - began
   await settled(rooms)
+  const { failed = [], unreadable = [] } = rooms.transactions.recovery ?? {}
+  await rooms.close() // what is still to be saved is saved now
   const after = await checkFolder(dataDir)
   const findings = after.findings
   const state = scenario.state(after.seen.data)
-  const { failed = [], unreadable = [] } = rooms.transactions.recovery ?? {}
   for (const { title, reason } of failed) findings.half.push(`${title} was not recovered: ${reason}`)
   for (const { file, reason } of unreadable) findings.half.push(`${file} is unreadable: ${reason}`)
   const acted = facts.some((fact) => fact.kind === 'acted' && fact.outcome === 'done')
@@ -81,7 +82,6 @@ export async function judge(dataDir: string, scenario: Scenario, facts: readonly
   const wanting = scenario.files?.(after.seen) ?? null
   if (wanting !== null) findings.half.push(wanting)
   if (acted && state !== 'after') findings.lost.push(`acknowledged, and then: ${state}`)
-  await rooms.close()
   if (isClean(findings)) findings.half.push(...(await repeated(dataDir, scenario)))
   return { findings, recoveryMs, state }
 }
