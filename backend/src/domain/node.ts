@@ -213,6 +213,8 @@ export const nodeViewSchema = z
     lastExit: lastExitSchema.nullable(),
     /** Automatic snapshots; null: as the lab's settings say. */
     snapshotSchedule: snapshotScheduleSchema.nullable(),
+    /** It runs, and its drives were changed since it was started: they apply at its next start. */
+    drivesPending: z.boolean(),
     /** Actions that are allowed in this status; for each other one its reason. */
     actions: z.record(z.enum(NODE_ACTIONS), z.string().nullable()),
   })

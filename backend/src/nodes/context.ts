@@ -38,6 +38,8 @@ export interface NodeRules extends AdmissionRules {
   stopGraceMs: number
   /** Room that is asked for each new overlay: its books, and what its guest writes in the first minutes. Bytes. */
   growthReserveBytes: number
+  /** Folders of this machine from which drives may be taken; absent: none but our own. */
+  importFolders?: readonly string[]
 }
 
 export interface NodesDependencies {

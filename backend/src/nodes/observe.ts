@@ -6,6 +6,7 @@ import type { NodeRecord } from '../domain/node.js'
 import type { EngineNode } from '../hosts/engine.js'
 import { inspectOverlay, usedBytes } from '../storage/overlays.js'
 import { overlayFile } from '../domain/layout.js'
+import { drivesFault } from './drives.js'
 import type { Observation } from './view.js'
 
 /** What was last seen of each node: the engine's word, our own running action, the state of its storage. */
@@ -43,13 +44,9 @@ export function createObservations(layout: Layout, layers: () => readonly Layer[
         return undefined
       }
       const found = await inspectOverlay(layout, record, image, chainOf(layers(), record.backing))
-      update(
-        record.id,
-        found.ok
-          ? { storageFault: undefined, diskUsedBytes: found.usedBytes }
-          : { storageFault: found.reason, diskUsedBytes: null },
-      )
-      return found.ok ? undefined : found.reason
+      const fault = found.ok ? await drivesFault(layout, record, layers()) : found.reason
+      update(record.id, { storageFault: fault, diskUsedBytes: found.ok ? found.usedBytes : null })
+      return fault
     },
   }
 }

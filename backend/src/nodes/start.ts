@@ -4,6 +4,7 @@ import { formatDuration } from '../domain/units.js'
 import { admit } from './admission.js'
 import { imageOf, publishNode, recordOf, saveRecord, viewNode, type Actor, type NodesContext } from './context.js'
 import { engineFailure } from './engine-failure.js'
+import { remakeMissingDrives } from './drives.js'
 import { specOf } from './spec.js'
 
 /** Lock, verify storage, admission, record the wish, engine; done when QMP answers and the guest runs. */
@@ -45,6 +46,7 @@ async function startChecked(
   try {
     context.observations.setTransition(record.id, 'starting')
     publishNode(context, record.id)
+    await remakeMissingDrives(context, record)
     const started = await saveRecord(context, record.id, (draft) => {
       draft.desired = 'running'
       draft.generation += 1

@@ -66,8 +66,14 @@ export function viewOf(record: NodeRecord, image: Image | undefined, ownerLogin:
     accelerator: alive ? (seen.engine?.accelerator ?? null) : null,
     lastExit: record.lastExit,
     snapshotSchedule: record.snapshotSchedule,
+    drivesPending: alive && isAfter(record.drivesChangedAt, seen.engine?.startedAt),
     actions: actionsOf(status),
   }
+}
+
+/** A change of drives that a run which began then does not have. Pure. */
+export function isAfter(changedAt: string | null, startedAt: string | null | undefined): boolean {
+  return changedAt !== null && startedAt != null && Date.parse(changedAt) > Date.parse(startedAt)
 }
 
 function actionsOf(status: NodeStatus): Record<NodeAction, string | null> {
