@@ -10,17 +10,25 @@ import { specOf } from './spec.js'
 /** Lock, verify storage, admission, record the wish, engine; done when QMP answers and the guest runs. */
 export async function startNode(context: NodesContext, id: string, actor: Actor): Promise<NodeRecord> {
   const { id: nodeId } = recordOf(context, id)
-  return context.locks.run(nodeId, 'start', async () => {
-    const record = recordOf(context, nodeId)
-    const { status } = viewNode(context, record)
-    const refusal = nodeRefuses('start', status)
-    if (refusal !== undefined) throw new SandlabError('wrong_status', `${record.name}: ${refusal}`)
-    if (status === 'paused') return resumeNode(context, record, actor)
-    const image = imageOf(context, record.imageId)
-    const fault = await context.observations.inspectStorage(record, image)
-    if (fault !== undefined || !image) throw brokenNode(context, record, fault ?? 'its image is gone')
-    return context.startLimiter.run(() => startChecked(context, record, image, actor))
-  })
+  return context.locks.run(nodeId, 'start', () => startLocked(context, nodeId, actor))
+}
+
+/** The same for an action that has the node to itself. `memoryFile`: the guest goes on from this, or it is `unsupported`. */
+export async function startLocked(
+  context: NodesContext,
+  id: string,
+  actor: Actor,
+  { memoryFile }: { memoryFile?: string } = {},
+): Promise<NodeRecord> {
+  const record = recordOf(context, id)
+  const { status } = viewNode(context, record)
+  const refusal = nodeRefuses('start', status)
+  if (refusal !== undefined) throw new SandlabError('wrong_status', `${record.name}: ${refusal}`)
+  if (status === 'paused') return resumeNode(context, record, actor)
+  const image = imageOf(context, record.imageId)
+  const fault = await context.observations.inspectStorage(record, image)
+  if (fault !== undefined || !image) throw brokenNode(context, record, fault ?? 'its image is gone')
+  return context.startLimiter.run(() => startChecked(context, record, image, actor, memoryFile))
 }
 
 /** It stands still where it was, mostly because the host's disk was full; nothing of the guest is lost. */
@@ -40,6 +48,7 @@ async function startChecked(
   record: NodeRecord,
   image: NonNullable<ReturnType<typeof imageOf>>,
   actor: Actor,
+  memoryFile: string | undefined,
 ): Promise<NodeRecord> {
   const began = performance.now()
   await admitNode(context, record)
@@ -51,14 +60,18 @@ async function startChecked(
       draft.desired = 'running'
       draft.generation += 1
     })
+    const spec = specOf(started, image, context.store.data.layers)
     const node = await context.engine
-      .start(specOf(started, image, context.store.data.layers), `start-${record.id}-${started.generation}`)
+      .start(
+        memoryFile === undefined ? spec : { ...spec, resume: { memoryFile } },
+        `start-${record.id}-${started.generation}`,
+      )
       .wait()
     context.observations.setEngine(node)
     context.observations.setTransition(record.id, undefined)
     return await saveRecord(context, record.id, () => {}, {
       kind: 'started',
-      text: `Started in ${formatDuration(performance.now() - began)}.`,
+      text: `${memoryFile === undefined ? 'Started' : 'Went on where it was'} in ${formatDuration(performance.now() - began)}.`,
       actorLogin: actor.login,
     })
   } catch (error) {

@@ -30,11 +30,17 @@ export async function stopNode(context: NodesContext, id: string, now: boolean, 
     if (now && status === 'stopped') return record
     const refusal = nodeRefuses('stop', status)
     if (refusal !== undefined) throw new SandlabError('wrong_status', `${record.name}: ${refusal}`)
-    return stopChecked(context, record, now, actor)
+    return stopLocked(context, record, now, actor)
   })
 }
 
-async function stopChecked(context: NodesContext, record: NodeRecord, now: boolean, actor: Actor): Promise<NodeRecord> {
+/** For an action that has a running node to itself. */
+export async function stopLocked(
+  context: NodesContext,
+  record: NodeRecord,
+  now: boolean,
+  actor: Actor,
+): Promise<NodeRecord> {
   context.observations.setTransition(record.id, 'stopping')
   publishNode(context, record.id)
   try {
