@@ -20,6 +20,7 @@ export const OPERATION_KINDS = [
   'snapshot.create',
   'snapshot.restore',
   'snapshot.delete',
+  'snapshot.flatten',
   'snapshot.export',
   'drive.create',
   'drive.update',

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { driveIdSchema, ROOT_DRIVE } from './drive.js'
 import { layerIdSchema, nodeIdSchema, operationIdSchema, snapshotIdSchema, type LayerId } from './ids.js'
+import { chainOf, type Backing, type Layer } from './layer.js'
 
 export const snapshotNameSchema = z
   .string()
@@ -45,6 +46,23 @@ export function snapshotsOf(state: { readonly snapshots: readonly Snapshot[] }, 
   return state.snapshots
     .filter((snapshot) => snapshot.nodeId === nodeId)
     .toSorted((one, other) => one.createdAt.localeCompare(other.createdAt))
+}
+
+/**
+ * The newest snapshot of a node that a disk of it stands on; null: none. What is unnamed in between is passed over: it is
+ * there for a clone. Pure.
+ */
+export function snapshotUnder(
+  state: { readonly snapshots: readonly Snapshot[]; readonly layers: readonly Layer[] },
+  nodeId: string,
+  backing: Backing,
+): Snapshot | null {
+  const own = snapshotsOf(state, nodeId)
+  for (const layer of chainOf(state.layers, backing).layers) {
+    const found = own.findLast(({ disks }) => disks.some(({ layerId }) => layerId === layer.id))
+    if (found) return found
+  }
+  return null
 }
 
 /** Null for one of data drives only. */

@@ -1,6 +1,6 @@
 import { ROOT_DRIVE } from '../domain/drive.js'
 import type { Layer } from '../domain/layer.js'
-import { snapshotsOf, type Snapshot } from '../domain/snapshot.js'
+import { snapshotUnder, type Snapshot } from '../domain/snapshot.js'
 import type { LabState } from '../domain/state.js'
 import type { CloneIntent } from './clone-intent.js'
 
@@ -14,7 +14,7 @@ export function snapshotsBefore(state: Readonly<LabState>, intent: CloneIntent, 
       nodeId: source.id,
       name: layerName,
       note: 'Kept before it was cloned.',
-      parentId: snapshotsOf(state, source.id).at(-1)?.id ?? null,
+      parentId: snapshotUnder(state, source.id, layer.backing)?.id ?? null,
       disks: [{ driveId: ROOT_DRIVE, layerId: layer.id }],
       memory: null,
       consistency: intent.sourceMoved ? 'stopped' : 'live',

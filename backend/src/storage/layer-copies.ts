@@ -94,7 +94,7 @@ export async function mergeToLayer(merge: LayerMerge): Promise<LayerFacts> {
   }
 }
 
-interface OneMerge {
+export interface OneMerge {
   file: string
   staging: string
   onto: string
@@ -103,8 +103,11 @@ interface OneMerge {
   virtualSizeBytes: number
 }
 
-/** `-n -B`: only what `file` itself holds is written. Every file is an open descriptor, every format is said. */
-async function mergeOne(one: OneMerge): Promise<void> {
+/**
+ * Writes what `file` itself holds into `staging`, which stands on `onto`. `-n -B`: nothing of what is below is written.
+ * Every file is an open descriptor, every format is said.
+ */
+export async function mergeOne(one: OneMerge): Promise<void> {
   const files = await openAll([one.file, one.staging, one.onto])
   const node = (fd: number, below: object | null) => ({
     driver: 'qcow2',

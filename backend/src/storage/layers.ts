@@ -83,8 +83,13 @@ export async function makeFreshDisk({ like, staging, backingFile, virtualSizeByt
 }
 
 /** What is in a layer never changes again: fsynced, ours, readable for all. Its name is, once its record is written. */
-export async function protectLayer(layout: Layout, layerId: string): Promise<LayerFacts> {
-  const file = await openPlain(layerFile(layout, layerId))
+export function protectLayer(layout: Layout, layerId: string): Promise<LayerFacts> {
+  return protectFile(layerFile(layout, layerId))
+}
+
+/** The same for a file that has not the layer's name yet. */
+export async function protectFile(path: string): Promise<LayerFacts> {
+  const file = await openPlain(path)
   try {
     await file.sync()
     if (process.getuid?.() === 0) await file.chown(0, 0)

@@ -19,6 +19,7 @@ export const KIND_WORDS: Record<OperationKind, string> = {
   'snapshot.create': 'Snapshot',
   'snapshot.restore': 'Restore a snapshot',
   'snapshot.delete': 'Delete a snapshot',
+  'snapshot.flatten': 'Shorten a chain of disks',
   'snapshot.export': 'Export a snapshot',
   'drive.create': 'Add a drive',
   'drive.update': 'Change a drive',
