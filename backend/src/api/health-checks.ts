@@ -27,6 +27,7 @@ export async function runHealthChecks(services: Services): Promise<HealthCheck[]
     ['folders', 'Folders', () => checkFolders(services.config)],
     ['images', 'Base images', async () => checkImages(services)],
     ['nodes', 'Nodes', async () => checkNodes(services)],
+    ['storage', 'Storage', () => checkStorage(services)],
     ['guacd', 'Guacamole (guacd)', checkGuacd],
     ['port', 'Address', async () => ok(`Listening on ${services.config.host}, port ${services.config.port}.`)],
   ]
@@ -179,6 +180,11 @@ function checkNodes(services: Services): Finding {
   }
   if (bad.length === 0) return ok(`${found}.`)
   return warning(`${found}; ${bad.map((node) => `${node.name} (${node.status})`).join(', ')}.`, 'Open each to see why.')
+}
+
+async function checkStorage(services: Services): Promise<Finding> {
+  if (!services.lab) return warning('Not looked at yet.', 'Wait until the state is loaded.')
+  return services.lab.disks.verify.health()
 }
 
 /** Guacamole comes with Compose; embedded, the screen console is noVNC through our relay and needs no guacd. */

@@ -7,7 +7,9 @@ import { consoleRoutes } from './routes/consoles.js'
 import { imageRoutes } from './routes/images.js'
 import { nodeRoutes } from './routes/nodes.js'
 import { operationRoutes } from './routes/operations.js'
+import { orphanRoutes } from './routes/orphans.js'
 import { sessionRoutes } from './routes/session.js'
+import { storageRoutes } from './routes/storage.js'
 import { systemRoutes } from './routes/system.js'
 import { transferRoutes } from './routes/transfers.js'
 import { userRoutes } from './routes/users.js'
@@ -36,6 +38,8 @@ export function allRoutes(): Route[] {
     ...imageRoutes,
     ...transferRoutes,
     ...operationRoutes,
+    ...orphanRoutes,
+    ...storageRoutes,
     ...systemRoutes,
     openApiRoute,
   ]

@@ -1,5 +1,7 @@
 import type { NodesContext } from '../nodes/context.js'
+import { createOrphans, type Orphans } from './orphans.js'
 import { createSchedule, type Schedule } from './schedule.js'
+import { createVerify, type Verify } from './verify.js'
 
 /**
  * The room's door: what people do with the disks of nodes, one part for each subject. A part that works by itself from
@@ -7,6 +9,8 @@ import { createSchedule, type Schedule } from './schedule.js'
  */
 export interface Disks {
   schedule: Schedule
+  verify: Verify
+  orphans: Orphans
   close(): void
 }
 
@@ -14,6 +18,8 @@ export function createDisks(context: NodesContext): Disks {
   const schedule = createSchedule(context)
   return {
     schedule,
+    verify: createVerify(context, schedule),
+    orphans: createOrphans(context),
     close() {
       schedule.close()
     },

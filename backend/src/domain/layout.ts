@@ -37,6 +37,10 @@ export const secretFile = (l: Layout) => `${l.state}/secret`
 /** Written once, mode 0600, removed when the first administrator has chosen a password. */
 export const firstLoginFile = (l: Layout) => `${l.state}/first-login`
 
+/** What a verification found, by its operation. May be deleted at any time. */
+export const reportsDir = (l: Layout) => `${l.state}/reports`
+export const reportFile = (l: Layout, operationId: string) => `${reportsDir(l)}/${operationId}.json`
+
 /** The last picture of a node's screen. May be deleted at any time. */
 export const lastScreenFile = (l: Layout, nodeId: string) => `${l.state}/screens/${nodeId}.png`
 
@@ -68,6 +72,9 @@ export const trashDir = (l: Layout) => `${l.overlays}/.trash`
 export const trashEntryFile = (l: Layout, entryId: string) => `${l.overlays}/.trash/${entryId}/entry.json`
 /** Root disks of ephemeral nodes: never an orphan, swept at each start. */
 export const ephemeralDir = (l: Layout) => `${l.overlays}/.ephemeral`
+/** As a name in `overlays/`. */
+export const ephemeralFileName = (nodeId: string) => `.ephemeral/${nodeId}.qcow2`
+export const ephemeralFile = (l: Layout, nodeId: string) => `${l.overlays}/${ephemeralFileName(nodeId)}`
 /** As the API and the records show it, the same in and out of a container. */
 export const overlayApiPath = (overlayFileName: string) => `/overlays/${overlayFileName}`
 

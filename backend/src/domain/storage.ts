@@ -116,8 +116,10 @@ export type VerifyRequest = z.infer<typeof verifyRequestSchema>
 
 export const repairRequestSchema = z
   .strictObject({
-    nodeId: nodeIdSchema,
+    /** Absent: of a base image or a layer, which `path` tells. */
+    nodeId: nodeIdSchema.optional(),
     repair: z.enum(REPAIRS),
+    /** The finding's. */
     path: z.string().max(4096),
     argument: z.string().max(200).optional(),
   })
