@@ -4,6 +4,7 @@ import { backingSchema, layerSchema } from '../domain/layer.js'
 import { overlayStagingDir, type Layout } from '../domain/layout.js'
 import { nodeRecordSchema } from '../domain/node.js'
 import { snapshotNameSchema } from '../domain/snapshot.js'
+import { nodeStorageSchema } from './node-storage.js'
 
 /** All that a clone will name, before its first step. */
 export const cloneIntentSchema = z.object({
@@ -26,6 +27,8 @@ export const cloneIntentSchema = z.object({
   replaced: z.array(nodeRecordSchema),
   /** What lies under their disks. */
   replacedLayers: z.array(layerIdSchema),
+  /** Of each of them, in that order: what goes with it. */
+  replacedStorage: z.array(nodeStorageSchema).default([]),
   replacedBy: z.enum(['idempotent', 'force']).nullable(),
   start: z.boolean(),
   /** Who asked, for the histories of the nodes. */

@@ -12,6 +12,7 @@ import { usedBytes } from '../storage/overlays.js'
 import type { CloneIntent } from './clone-intent.js'
 import { rootLayerOf, snapshotsOf } from '../domain/snapshot.js'
 import { imageOf, recordOf, viewNode, type Actor, type NodesContext } from './context.js'
+import { storageOf } from './node-storage.js'
 import { layersUnder } from './unused-layers.js'
 import { nameTaken, noSuchImage, refuseOverQuota } from './new-record.js'
 
@@ -55,6 +56,7 @@ export async function prepareClone(
     records: names.map((name) => cloneRecord(source, { name, ownerId, at, actor, rights, full: request.full })),
     replaced,
     replacedLayers: layersUnder(context.store.data, replaced),
+    replacedStorage: replaced.map((record) => storageOf(context.store.data, record)),
     replacedBy: replaced.length === 0 ? null : request.idempotent ? 'idempotent' : 'force',
     start: request.start,
     actor: { id: actor.id, login: actor.login },

@@ -26,7 +26,8 @@ import { receiveNode } from './receive.js'
 import { planReceive } from './receive-prepare.js'
 import { inspectAll, reconcile, recordEnd, type ReconcileReport } from './reconcile.js'
 import type { AnyProcedure } from '../transactions/procedure.js'
-import { deleteNode, planDelete, planRemoval, type DeletePlan } from './remove.js'
+import { planRemoval, type RemovalOptions } from './removal-plan.js'
+import { deleteNode } from './remove.js'
 import { lastScreenOf, screenshotOf } from './screen.js'
 import { startNode } from './start.js'
 import { restartNode, stopNode } from './stop.js'
@@ -63,9 +64,8 @@ export interface Nodes {
   start(id: string, actor: Actor): Promise<NodeView>
   stop(id: string, now: boolean, actor: Actor): Promise<NodeView>
   restart(id: string, actor: Actor): Promise<NodeView>
-  planDelete(id: string): Promise<DeletePlan>
-  planRemoval(id: string, deleteStorage: boolean): Promise<OperationPlan>
-  delete(id: string, deleteStorage: boolean, actor: Actor): Promise<void>
+  planRemoval(id: string, options: RemovalOptions): Promise<OperationPlan>
+  delete(id: string, deleteStorage: boolean, actor: Actor, keepSnapshots?: boolean): Promise<void>
   events(id: string): NodeEvent[]
   screenshot(id: string): Promise<Buffer>
   lastScreen(id: string): Promise<Buffer>
@@ -127,9 +127,9 @@ export async function createNodes(
     start: async (id, actor) => view(await startNode(context, id, actor)),
     stop: async (id, now, actor) => view(await stopNode(context, id, now, actor)),
     restart: async (id, actor) => view(await restartNode(context, id, actor)),
-    planDelete: (id) => planDelete(context, id),
-    planRemoval: (id, deleteStorage) => planRemoval(context, id, deleteStorage),
-    delete: (id, deleteStorage, actor) => deleteNode(context, id, deleteStorage, actor),
+    planRemoval: (id, options) => planRemoval(context, id, options),
+    delete: (id, deleteStorage, actor, keepSnapshots = false) =>
+      deleteNode(context, id, { deleteStorage, keepSnapshots }, actor),
     events: (id) => [...recordOf(context, id).events],
     screenshot: (id) => screenshotOf(context, id),
     lastScreen: (id) => lastScreenOf(context, id),

@@ -16,6 +16,7 @@ import { errorOf } from '../transactions/operation-record.js'
 import { cloneIntentSchema } from './clone-intent.js'
 import { viewNode, type Actor, type NodesContext } from './context.js'
 import { nameTaken, refuseOverQuota } from './new-record.js'
+import { storageOf } from './node-storage.js'
 import { replaceWarning } from './replace.js'
 import { layersUnder } from './unused-layers.js'
 
@@ -26,6 +27,7 @@ export const receiveIntentSchema = cloneIntentSchema
     replaced: true,
     replacedBy: true,
     replacedLayers: true,
+    replacedStorage: true,
     keptLayers: true,
     from: true,
     actor: true,
@@ -126,6 +128,7 @@ export function prepareReceive(
     replaced,
     replacedBy: replaced.length === 0 ? null : request.replace,
     replacedLayers: layersUnder(context.store.data, replaced),
+    replacedStorage: replaced.map((record) => storageOf(context.store.data, record)),
     keptLayers: [],
     from: { kind: 'none' },
     start: request.start,

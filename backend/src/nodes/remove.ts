@@ -1,78 +1,25 @@
+import { z } from 'zod'
 import { SandlabError } from '../domain/error.js'
 import { layerIdSchema } from '../domain/ids.js'
-import { overlayApiPath, overlayFile, sidecarFile } from '../domain/layout.js'
-import type { OperationPlan } from '../domain/plan.js'
+import { overlayApiPath } from '../domain/layout.js'
 import { nodeRecordSchema, nodeRefuses, type NodeRecord } from '../domain/node.js'
-import { snapshotsOf } from '../domain/snapshot.js'
-import { z } from 'zod'
-import { trashLayers } from '../storage/layers.js'
-import { trashOverlay, usedBytes } from '../storage/overlays.js'
 import { markDetached } from '../storage/sidecars.js'
 import type { Procedure } from '../transactions/procedure.js'
 import { recordOf, viewNode, type Actor, type NodesContext } from './context.js'
-import { letGo, trashFolder } from './replace.js'
+import { nodeStorageSchema, removeRecords, storageOf, trashNode } from './node-storage.js'
+import type { RemovalOptions } from './removal-plan.js'
+import { letGo } from './replace.js'
 import { forgetScreen } from './screen.js'
-import { dropUnusedLayers, goneFrom, layersOfKeptDisks, layersUnder } from './unused-layers.js'
-
-export const deletePlanSchema = z
-  .object({
-    node: z.object({ id: z.string(), name: z.string() }),
-    /** What happens without `deleteStorage`: the files stay and can be attached again. */
-    keepsStorage: z.boolean(),
-    files: z.array(z.object({ path: z.string(), bytes: z.number(), what: z.string() })),
-  })
-  .meta({ id: 'DeletePlan' })
-export type DeletePlan = z.infer<typeof deletePlanSchema>
-
-/** What a delete touches, with sizes: what the question shows and what is then done. */
-export async function planDelete(context: NodesContext, id: string): Promise<DeletePlan> {
-  const record = recordOf(context, id)
-  const files = [
-    { path: overlayApiPath(record.overlayFile), file: overlayFile(context.layout, record.id), what: 'disk' },
-    { path: overlayApiPath(`node_${record.id}.json`), file: sidecarFile(context.layout, record.id), what: 'record' },
-  ]
-  const sized = await Promise.all(
-    files.map(async (f) => ({ path: f.path, bytes: await usedBytes(f.file), what: f.what })),
-  )
-  return {
-    node: { id: record.id, name: record.name },
-    keepsStorage: true,
-    files: sized.flatMap((file) => (file.bytes === null ? [] : [{ ...file, bytes: file.bytes }])),
-  }
-}
-
-/** What a delete would do, and whether it would be refused; the delete itself is made from it. */
-export async function planRemoval(context: NodesContext, id: string, deleteStorage: boolean): Promise<OperationPlan> {
-  const record = recordOf(context, id)
-  const { files } = await planDelete(context, id)
-  const refusal = nodeRefuses('delete', viewNode(context, record).status)
-  const trash = { type: 'node' as const, id: record.id, name: record.name }
-  const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  const snapshots = snapshotsOf(context.store.data, record.id)
-  return {
-    kind: 'node.delete',
-    title: `Delete ${record.name}`,
-    steps: [
-      'Take it from the list',
-      deleteStorage
-        ? 'Move its disk and record to the trash, and the layers that nothing else stands on'
-        : 'Keep its disk and record: they can be attached again',
-    ],
-    space: [],
-    creates: [],
-    replaces: [{ ...trash, bytes, fate: deleteStorage ? 'moves to the trash' : 'its disk is kept' }],
-    files: [],
-    warnings: snapshots.length === 0 ? [] : [`Its snapshots stay: ${snapshots.map(({ name }) => name).join(', ')}.`],
-    refusal: refusal === undefined ? null : { code: 'wrong_status', message: `${record.name}: ${refusal}` },
-  }
-}
+import { layersOfKeptDisks } from './unused-layers.js'
 
 const intentSchema = z.object({
   record: nodeRecordSchema,
   deleteStorage: z.boolean(),
+  keepSnapshots: z.boolean().default(false),
   at: z.iso.datetime(),
-  /** What lies under its disk. */
-  layers: z.array(layerIdSchema).default([]),
+  /** What may go with it. */
+  storage: nodeStorageSchema.default({ layers: [], snapshots: [] }),
+  actorLogin: z.string().default('unknown'),
   /** Found out by a step: layers under disks that were kept when their nodes were deleted. */
   keptLayers: z.array(layerIdSchema).default([]),
 })
@@ -83,7 +30,6 @@ type DeleteIntent = z.infer<typeof intentSchema>
  * moves to the trash as was asked, never a record without files.
  */
 export function deleteProcedure(context: NodesContext): Procedure<DeleteIntent> {
-  const { layout } = context
   return {
     kind: 'node.delete',
     intent: intentSchema,
@@ -91,27 +37,28 @@ export function deleteProcedure(context: NodesContext): Procedure<DeleteIntent> 
       { type: 'record', id: record.id },
       { type: deleteStorage ? 'trash' : 'disk', id: overlayApiPath(record.overlayFile) },
     ],
-    around: ({ record }, work) => context.locks.run(record.id, 'delete', work),
+    around: (intent, work) => context.locks.run(intent.record.id, actionOf(intent), work),
     steps: [
       {
         title: 'Looking whether it is stopped',
         async do(intent) {
-          const { record, deleteStorage } = intent
+          const { record, deleteStorage, storage } = intent
           const now = refuseRunning(context, record.id)
           // Nobody changes it any more: it is locked.
           intent.record = now
-          if (JSON.stringify(now.backing) !== JSON.stringify(record.backing)) {
-            throw new SandlabError('busy', `${now.name} has been cloned at this moment. Try again.`)
+          const storageNow = storageOf(context.store.data, now)
+          if (JSON.stringify([now.backing, storageNow]) !== JSON.stringify([record.backing, storage])) {
+            throw new SandlabError('busy', `The disks of ${now.name} have changed at this moment. Try again.`)
           }
-          if (deleteStorage && intent.layers.length > 0) {
+          if (deleteStorage && storage.layers.length > 0) {
             intent.keptLayers = await layersOfKeptDisks(context, [record.id])
           }
         },
       },
     ],
-    commit(draft, { record, deleteStorage, layers, keptLayers }) {
-      draft.nodes = draft.nodes.filter((node) => node.id !== record.id)
-      if (deleteStorage) dropUnusedLayers(draft, layers, keptLayers)
+    commit(draft, intent) {
+      if (intent.deleteStorage) removeRecords(draft, intent)
+      else draft.nodes = draft.nodes.filter(({ id }) => id !== intent.record.id)
     },
     after: [
       {
@@ -124,11 +71,11 @@ export function deleteProcedure(context: NodesContext): Procedure<DeleteIntent> 
       },
       {
         title: 'Letting go of its storage',
-        async do({ record, deleteStorage, at, layers }) {
-          await letGo(context, record)
-          if (!deleteStorage) return markDetached(layout, record)
-          await trashOverlay(layout, record.id, new Date(at))
-          await trashLayers(layout, goneFrom(context.store.data, layers), trashFolder(layout, record.id, at))
+        async do(intent, op) {
+          await letGo(context, intent.record)
+          if (intent.deleteStorage) await trashNode(context, { ...intent, reason: 'deleted', operationId: op.id })
+          else await markDetached(context.layout, intent.record)
+          context.bus.publish('storage', 'orphans', null)
         },
       },
     ],
@@ -139,21 +86,29 @@ export function deleteProcedure(context: NodesContext): Procedure<DeleteIntent> 
 export async function deleteNode(
   context: NodesContext,
   id: string,
-  deleteStorage: boolean,
+  options: RemovalOptions,
   actor: Actor,
 ): Promise<void> {
-  const record = recordOf(context, id)
-  const { refusal, title } = await planRemoval(context, id, deleteStorage)
-  if (refusal) throw new SandlabError('wrong_status', refusal.message)
-  const layers = layersUnder(context.store.data, [record])
-  const intent = { record, deleteStorage, at: context.now().toISOString(), layers, keptLayers: [] }
-  const { result } = context.transactions.run(deleteProcedure(context), intent, {
-    title,
-    actor,
-    target: { type: 'node', id: record.id },
-    cancellable: false,
-  })
+  const record = refuseRunning(context, id)
+  const { result } = context.transactions.run(
+    deleteProcedure(context),
+    {
+      record,
+      ...options,
+      at: context.now().toISOString(),
+      storage: storageOf(context.store.data, record),
+      actorLogin: actor.login,
+      keptLayers: [],
+    },
+    { title: `Delete ${record.name}`, actor, target: { type: 'node', id: record.id }, cancellable: false },
+  )
   await result
+}
+
+/** A double click joins the delete under way, one that asks for something else does not. */
+function actionOf({ deleteStorage, keepSnapshots }: DeleteIntent): string {
+  if (!deleteStorage) return 'delete'
+  return keepSnapshots ? 'delete, keeping the snapshots' : 'delete with its storage'
 }
 
 function refuseRunning(context: NodesContext, id: string): NodeRecord {

@@ -1,23 +1,20 @@
-import { join } from 'node:path'
 import { SandlabError } from '../domain/error.js'
 import type { LayerId } from '../domain/ids.js'
-import { trashDir, type Layout } from '../domain/layout.js'
 import type { NodeRecord } from '../domain/node.js'
 import type { LabState } from '../domain/state.js'
-import { trashLayers } from '../storage/layers.js'
-import { trashOverlay } from '../storage/overlays.js'
 import type { BulkHandle } from '../transactions/operations.js'
 import type { CloneIntent } from './clone-intent.js'
 import { isAlive } from './clone-prepare.js'
 import { saveRecord, type NodesContext } from './context.js'
 import { engineFailure } from './engine-failure.js'
+import { removeRecords, trashNode, type NodeStorage } from './node-storage.js'
 import { forgetScreen } from './screen.js'
-import { dropUnusedLayers, goneFrom, layersOfKeptDisks } from './unused-layers.js'
+import { layersOfKeptDisks } from './unused-layers.js'
 
 /** What an operation that puts nodes in the place of others must know. */
 export type Replacing = Pick<
   CloneIntent,
-  'id' | 'at' | 'replaced' | 'replacedBy' | 'replacedLayers' | 'keptLayers' | 'from'
+  'id' | 'at' | 'replaced' | 'replacedBy' | 'replacedStorage' | 'keptLayers' | 'from' | 'actor'
 >
 
 /** How a warning names what makes room. Idempotent is what scripts say, and wins over force. */
@@ -56,17 +53,18 @@ export async function stopReplaced(context: NodesContext, intent: Replacing, op:
       context.observations.setTransition(id, undefined)
     }
   }
-  if (intent.replacedLayers.length === 0) return
+  if (intent.replacedStorage.every(({ layers }) => layers.length === 0)) return
   const leaving = intent.replaced.map(({ id }) => id)
   intent.keptLayers = await layersOfKeptDisks(context, leaving)
 }
 
 /** Within the commit: the nodes that make room are no longer there. */
 export function dropReplaced(draft: LabState, intent: Replacing): void {
-  if (intent.replaced.length === 0) return
-  const going = new Set<string>(intent.replaced.map(({ id }) => id))
-  draft.nodes = draft.nodes.filter(({ id }) => !going.has(id))
-  dropUnusedLayers(draft, intent.replacedLayers, [...intent.keptLayers, ...standing(intent)])
+  for (const [index, record] of intent.replaced.entries()) {
+    const storage = intent.replacedStorage[index] ?? NOTHING
+    const keptLayers = [...intent.keptLayers, ...standing(intent)]
+    removeRecords(draft, { record, storage, keepSnapshots: false, keptLayers })
+  }
 }
 
 /** What the clones are about to stand on. */
@@ -76,17 +74,20 @@ function standing({ from }: Replacing): LayerId[] {
 
 /** After the commit, again and again until it is done. */
 export async function trashReplaced(context: NodesContext, intent: Replacing, op: BulkHandle): Promise<void> {
-  for (const record of intent.replaced) {
+  for (const [index, record] of intent.replaced.entries()) {
     context.observations.forget(record.id)
     context.bus.publish('nodes', record.id, null, record.ownerId)
     await forgetScreen(context, record.id)
     await letGo(context, record)
-    await trashOverlay(context.layout, record.id, new Date(intent.at))
-    const layers = goneFrom(context.store.data, intent.replacedLayers)
-    await trashLayers(context.layout, layers, trashFolder(context.layout, record.id, intent.at))
+    const storage = intent.replacedStorage[index] ?? NOTHING
+    const { at, actor } = intent
+    const about = { at, reason: 'replaced' as const, actorLogin: actor.login, operationId: op.id, keepSnapshots: false }
+    await trashNode(context, { record, storage, ...about })
     op.log(replaceWarning(record, intent.replacedBy))
   }
 }
+
+const NOTHING: NodeStorage = { layers: [], snapshots: [] }
 
 /** The engine forgets a node; its disk stays where it is. */
 export async function letGo(context: NodesContext, record: NodeRecord): Promise<void> {
@@ -96,9 +97,4 @@ export async function letGo(context: NodesContext, record: NodeRecord): Promise<
     .catch((error: unknown) => {
       throw engineFailure(error, `${record.name} was deleted, but its storage is still held`)
     })
-}
-
-/** Where the storage of a node goes that was deleted at this time. */
-export function trashFolder(layout: Layout, nodeId: string, at: string): string {
-  return join(trashDir(layout), `${at.replaceAll(':', '-')}_${nodeId}`)
 }

@@ -1,8 +1,13 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { driveSidecarSchema, type DriveRecord } from '../domain/drive.js'
 import type { LayerId, NodeId } from '../domain/ids.js'
 import { chainOf, type Backing, type Layer } from '../domain/layer.js'
+import type { Layout } from '../domain/layout.js'
 import type { NodeRecord } from '../domain/node.js'
 import { keptBySnapshots, snapshotsOf } from '../domain/snapshot.js'
 import type { LabState } from '../domain/state.js'
+import { readLayerSidecars } from '../state/sidecar-records.js'
 import { readSidecars } from '../storage/sidecars.js'
 import { recordOf, type NodesContext } from './context.js'
 
@@ -12,12 +17,42 @@ export function layersUnder(state: Pick<Readonly<LabState>, 'layers'>, records: 
   return [...new Set(disks.flatMap((backing) => chainOf(state.layers, backing).layers.map(({ id }) => id)))]
 }
 
-/** Layers that disks stand on whose nodes were deleted and their storage kept; no record of the state names them. */
+/**
+ * Layers that disks, drives and snapshots stand on which a delete has kept, without a record of theirs in the state.
+ * `leaving`: nodes whose storage goes now.
+ */
 export async function layersOfKeptDisks(context: NodesContext, leaving: readonly NodeId[]): Promise<LayerId[]> {
-  const { found } = await readSidecars(context.layout)
+  const { layout, store } = context
+  const [{ found }, layers, drives] = await Promise.all([
+    readSidecars(layout),
+    readLayerSidecars(layout),
+    readDriveSidecars(layout),
+  ])
   // Attached ones, too: a node that is deleted at the same time is kept or in the trash only after its own commit.
   const staying = found.flatMap(({ record }) => (leaving.includes(record.id) ? [] : [record]))
-  return layersUnder(context.store.data, staying)
+  const known = new Set(store.data.layers.map(({ id }) => id))
+  const below = [...layers.found.filter(({ id }) => !known.has(id)), ...drives]
+  const kept = below.flatMap(({ backing }) => chainOf(store.data.layers, backing).layers.map(({ id }) => id))
+  return [...new Set([...layersUnder(store.data, staying), ...kept])]
+}
+
+/** Drives that were taken off a node, and kept. */
+async function readDriveSidecars({ overlays }: Layout): Promise<DriveRecord[]> {
+  const names = (await readdir(overlays)).filter((name) => /^drive_[0-9a-f-]{36}\.json$/.test(name))
+  const read = async (name: string) => {
+    const text = await readFile(`${overlays}/${name}`, 'utf8').catch(() => '') // gone meanwhile
+    const parsed = z.string().transform(fromJson).pipe(driveSidecarSchema).safeParse(text)
+    return parsed.success ? [parsed.data.record] : []
+  }
+  return (await Promise.all(names.map(read))).flat()
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { layerFile, overlayFile, overlayStagingDir } from '../../src/domain/layout.js'
 import type { Operation } from '../../src/domain/operation.js'
 import { EngineError } from '../../src/hosts/engine.js'
+import { listTrash } from '../../src/storage/trash-store.js'
 import { addTestImage, startTestLab, type Person, type TestLab } from '../support/lab.js'
 import { chainLength, checkDisk, readsAs, writeDisk } from '../support/disks.js'
 import { untilSeen } from '../support/until.js'
@@ -317,7 +318,7 @@ describe('snapshots', () => {
     await expectTidy()
   })
 
-  it('stay when the node and its clones are gone, and unnamed layers do not', async () => {
+  it('go to the trash with their node, once no clone stands on them, as unnamed layers do', async () => {
     const source = await usedNode(5)
     const made = (await clone(source.id, { name: fresh(), snapshotFirst: true })).items[0]!.id!
     const plain = await usedNode(5)
@@ -328,7 +329,9 @@ describe('snapshots', () => {
       expect((await teacher.send('DELETE', `/api/nodes/${id}?deleteStorage=true`)).status).toBe(204)
     }
     expect(layers().map(({ id }) => id)).not.toContain(unnamed.id)
-    expect(layers().map(({ id }) => id)).toContain(named.kind === 'layer' && named.layerId)
+    expect(layers().map(({ id }) => id)).not.toContain(named.kind === 'layer' && named.layerId)
+    const entry = (await listTrash(layout())).find(({ node }) => node?.id === source.id)
+    expect(entry).toMatchObject({ reason: 'deleted', snapshots: [{ nodeId: source.id }] })
     await expectTidy()
   })
 

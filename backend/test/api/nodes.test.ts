@@ -163,11 +163,10 @@ describe('a node over the API', () => {
 
   it('delete keeps the storage unless asked; the plan names the files', async () => {
     const kept = await newNode()
-    const { plan } = (await instructor.send('GET', `/api/nodes/${kept.id}/delete-plan`)).body
-    expect(plan).toMatchObject({
-      keepsStorage: true,
-      files: expect.arrayContaining([expect.objectContaining({ path: kept.overlayPath })]),
-    })
+    const { plan } = (await instructor.send('DELETE', `/api/nodes/${kept.id}?dryRun=true`)).body
+    expect(plan.files).toEqual(
+      expect.arrayContaining([expect.objectContaining({ path: kept.overlayPath, fate: 'stays' })]),
+    )
     expect((await instructor.send('DELETE', `/api/nodes/${kept.id}`)).status).toBe(204)
     expect((await stat(overlayFile(layout(), kept.id))).isFile()).toBe(true)
     expect((await instructor.send('GET', `/api/nodes/${kept.id}`)).status).toBe(404)

@@ -4,7 +4,6 @@ import { SandlabError } from '../../domain/error.js'
 import { nodeEventSchema } from '../../domain/event.js'
 import { nodeIdSchema } from '../../domain/ids.js'
 import { createNodeSchema, nodeViewSchema, stopNodeSchema, updateNodeSchema } from '../../domain/node.js'
-import { deletePlanSchema } from '../../nodes/remove.js'
 import { toSandlabError } from '../errors.js'
 import { accessNode, ownedBy } from '../node-access.js'
 import { route, type RouteContext } from '../route.js'
@@ -33,6 +32,12 @@ export const actorOf = ({ subject, asked }: Pick<NodeContext, 'subject' | 'asked
   login: subject.login,
   request: asked,
 })
+
+const flag = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((said) => said === 'true')
+const deleteQuery = z.strictObject({ deleteStorage: flag, keepSnapshots: flag })
 
 export const nodeRoutes = [
   route({
@@ -123,38 +128,25 @@ export const nodeRoutes = [
     },
   }),
   route({
-    method: 'get',
-    path: '/api/nodes/{id}/delete-plan',
-    tag: 'Nodes',
-    summary: 'What a delete would touch, with sizes',
-    access: 'signed-in',
-    params: nodeParams,
-    answer: { status: 200, schema: z.object({ plan: deletePlanSchema }) },
-    errors: ['not_found'],
-    handle: async (context) => ({
-      plan: await labOf(context.services).nodes.planDelete(nodeFor(context, 'node.delete').id),
-    }),
-  }),
-  route({
     method: 'delete',
     path: '/api/nodes/{id}',
     tag: 'Nodes',
-    summary: 'Delete; the storage is kept unless asked, then it moves to the trash',
+    summary: 'Delete; the storage is kept unless asked, then it moves to the trash, with its snapshots unless asked',
     access: 'signed-in',
     params: nodeParams,
-    query: z.strictObject({ deleteStorage: z.enum(['true', 'false']).default('false') }),
+    query: deleteQuery,
     answer: { status: 204 },
     errors: ['not_found', 'wrong_status', 'busy'],
     audit: 'node.delete',
     async plan(context) {
       const { id } = nodeFor(context, 'node.delete')
-      return labOf(context.services).nodes.planRemoval(id, context.query.deleteStorage === 'true')
+      return labOf(context.services).nodes.planRemoval(id, context.query)
     },
     async handle(context) {
       const record = nodeFor(context, 'node.delete')
-      const deleteStorage = context.query.deleteStorage === 'true'
-      context.about({ type: 'node', id: record.id, name: record.name, details: { deleteStorage } })
-      await labOf(context.services).nodes.delete(record.id, deleteStorage, actorOf(context))
+      const { deleteStorage, keepSnapshots } = context.query
+      context.about({ type: 'node', id: record.id, name: record.name, details: { deleteStorage, keepSnapshots } })
+      await labOf(context.services).nodes.delete(record.id, deleteStorage, actorOf(context), keepSnapshots)
       labOf(context.services).consoles.closeForNode(record.id)
     },
   }),
