@@ -9,6 +9,8 @@ import type { DriveSettings } from '../domain/drive.js'
 export interface DiskAccess {
   cache?: DriveSettings['cache'] | undefined
   io?: DriveSettings['io'] | undefined
+  /** No flush reaches the host's disk: what is in it is never needed again. */
+  ephemeral?: true | undefined
 }
 
 export interface RootDisk extends DiskAccess {
@@ -104,6 +106,6 @@ function protocolOptions(access: DiskAccess, readOnly: boolean): object {
 }
 
 /** `writethrough` is the device's business: after each write it flushes. */
-function cacheOf({ cache }: DiskAccess): object {
-  return { direct: cache === 'none', 'no-flush': false }
+function cacheOf({ cache, ephemeral }: DiskAccess): object {
+  return { direct: cache === 'none', 'no-flush': ephemeral ?? false }
 }

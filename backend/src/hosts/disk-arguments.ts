@@ -19,6 +19,7 @@ export function diskArguments(spec: NodeSpec, places: DiskPlaces): string[] {
   const rootChain = root && {
     ...root,
     overlay: inOverlays(root.file),
+    ephemeral: spec.ephemeral,
     backing: [
       ...(spec.backing?.layers ?? []).map(inOverlays),
       ...(spec.backing?.base === false ? [] : [`${places.images}/${spec.base.file}`]),

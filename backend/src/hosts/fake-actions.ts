@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises'
 import type { NodeId } from '../domain/ids.js'
-import { overlayFile, type Layout } from '../domain/layout.js'
+import { ephemeralFile, overlayFile, type Layout } from '../domain/layout.js'
+import { removeEphemeralDisk } from './ephemeral-disk.js'
 import { EngineError, type EngineNode, type NodeSpec, type StopResult } from './engine.js'
 import type { FakeFaults } from './fake-faults.js'
 import type { FakeFreezer } from './fake-freeze.js'
@@ -75,7 +76,9 @@ async function start(
   machine.node = nodeAtRest(spec.id, { phase: 'starting', generation: spec.generation })
   try {
     await faults.meet('start')
-    const hasDisk = layout ? await isThere(overlayFile(layout, spec.id)) : machine.hasDisk
+    const hasDisk = layout
+      ? await isThere(spec.ephemeral ? ephemeralFile(layout, spec.id) : overlayFile(layout, spec.id))
+      : machine.hasDisk
     if (!hasDisk) throw new EngineError('broken', 'Its disk is missing.')
     const memory = spec.resume?.memoryFile
     if (memory !== undefined && !(layout && (await isThere(`${layout.overlays}/${memory}`)))) {
@@ -142,6 +145,7 @@ async function remove(world: FakeWorld, id: NodeId, disks: 'keep' | 'delete'): P
   world.freezer.requireThawed(id)
   await world.faults.meet('remove')
   if (disks === 'delete' && world.layout) await trashDisk(world.layout, id)
+  if (world.layout) await removeEphemeralDisk(world.layout, id)
   machine.hasDisk = machine.hasDisk && disks === 'keep'
   machine.serial = createFakeSerial()
   machine.node = nodeAtRest(id, { phase: machine.hasDisk ? 'stopped' : 'absent' })

@@ -1,6 +1,6 @@
 import { driveIdSchema } from '../domain/drive.js'
 import { nodeIdSchema } from '../domain/ids.js'
-import { overlayFileName } from '../domain/layout.js'
+import { ephemeralFileName, overlayFileName } from '../domain/layout.js'
 import { EngineError, type NodeSpec } from './engine.js'
 import type { DiskSpec } from './engine-disks.js'
 
@@ -28,12 +28,14 @@ export function requireSafeSpec(spec: NodeSpec): void {
   requireWhole('cpus', spec.cpus, 1, 64)
   requireWhole('memoryMib', spec.memoryMib, 1, 1_048_576)
   requireFile('base.file', spec.base.file)
-  for (const disk of spec.disks) requireDisk(disk)
+  for (const disk of spec.disks) if (disk.role !== 'root') requireDisk(disk)
   for (const layer of spec.backing?.layers ?? []) requireFile('backing.layers', layer)
   const roots = spec.disks.filter((disk) => disk.role === 'root')
   requireThat(roots.length === 1 && roots[0]?.readOnly === false, 'disks', 'needs exactly one writable root disk')
   // The one that storage looks at before each start.
-  requireThat(roots[0]?.file === overlayFileName(spec.id), 'disks.file', roots[0]?.file)
+  const rootFile = spec.ephemeral ? ephemeralFileName(spec.id) : overlayFileName(spec.id)
+  requireThat(roots[0]?.file === rootFile, 'disks.file', roots[0]?.file)
+  if (roots[0]) requireDisk({ ...roots[0], file: overlayFileName(spec.id) })
   requireThat(new Set(spec.disks.map(({ id }) => id)).size === spec.disks.length, 'disks.id', 'twice')
   requireThat(spec.disks.length - 1 <= MAX_DATA_DISKS, 'disks', `more than ${MAX_DATA_DISKS} data disks`)
   requireThat(spec.nics.length <= MAX_NICS, 'nics', `more than ${MAX_NICS} network cards`)

@@ -7,9 +7,11 @@ import type { Identity } from '../system/identity.js'
 import { readQcow2Header } from '../system/qcow2.js'
 import { isSandlabError } from '../domain/error.js'
 import { EngineError, type NodeSpec } from './engine.js'
+import { makeEphemeralDisk } from './ephemeral-disk.js'
 
 /** What is wrong with a node's disk or its base, as a sentence; undefined when it can be started. */
 export async function diskFault(layout: Layout, spec: NodeSpec): Promise<string | undefined> {
+  if (spec.ephemeral) return undefined // just made, by us, over what its maker has looked at
   const root = rootOf(spec)
   const imageId = spec.base.file as ImageId // only named in the reason
   const record = { id: spec.id, imageId, overlayFile: root.file, base: spec.base.fingerprint }
@@ -45,6 +47,7 @@ export async function dataDiskFault(
 
 /** Makes the root disk. One that is there already and fits is success; one that does not fit is `conflict`. */
 export async function ensureDisk(layout: Layout, spec: NodeSpec): Promise<void> {
+  if (spec.ephemeral) return makeEphemeralDisk(layout, spec)
   if (await makeDisk(layout, spec)) return
   const fault = await diskFault(layout, spec)
   if (fault !== undefined) throw new EngineError('conflict', fault)

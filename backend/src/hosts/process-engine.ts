@@ -7,6 +7,7 @@ import type { Logger } from '../system/log.js'
 import type { AcceleratorSetting } from './accelerator.js'
 import { adoptAll } from './adopt.js'
 import { EngineError, type EngineCapabilities, type EngineNode, type NodeEngine } from './engine.js'
+import { sweepEphemeralDisks } from './ephemeral-disk.js'
 import { makeAllWhole } from './freezer.js'
 import { findEgress } from './egress.js'
 import { pressKeys } from './guest-input.js'
@@ -65,6 +66,7 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
   const context = await openContext(dependencies, closing.signal, (node) => tellAll(log, listeners, node))
   await adoptAll(context)
   await makeAllWhole(context)
+  await sweepEphemeralDisks(context.layout, (id) => [...context.live.keys()].some((live) => live === id))
   const stopWatching = watchAll(context)
   const jobs = createJobs()
   const actions = createPowerActions(context)
@@ -78,9 +80,10 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
     list: async () => [...context.settled.values(), ...[...context.live.values()].map(nodeOfRun)],
     inspect: (id) => inspectNode(context, id),
     freezeDisk: (id, { key }) => actions.freeze(id, key),
-    snapshotDisks: unsupported,
-    snapshotState: unsupported,
-    mergeDown: unsupported,
+    snapshotDisks: async (id, request) =>
+      jobs.run(`snapshot ${id}`, request.key, () => actions.snapshot(id, request)).wait(),
+    snapshotState: (id, request) => actions.settleSnapshot(id, request),
+    mergeDown: (id, request) => actions.merge(id, request),
     async console(id, kind) {
       const { paths } = requireLive(context, id)
       return kind === 'serial'
@@ -102,10 +105,6 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
       await context.host.settle()
     },
   }
-}
-
-async function unsupported(): Promise<never> {
-  throw new EngineError('unsupported', 'Live snapshots are being built.')
 }
 
 async function openContext(
