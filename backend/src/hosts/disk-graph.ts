@@ -1,28 +1,38 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { blockAnswerSchema, jobsAnswerSchema, namedNodesAnswerSchema } from '../system/qmp-messages.js'
+import { jobsAnswerSchema } from '../system/qmp-messages.js'
 import type { QmpClient } from '../system/qmp.js'
 import { freshLayer } from './block-devices.js'
+import { activeNode, isOverNode, liveNode, nodeNames } from './block-names.js'
 import { EngineError } from './engine.js'
 
-/** QEMU's names (machine.ts) for the root disk's device, its overlay, and the layer that is put over it for a while. */
-const DEVICE = 'disk-root'
-const OVERLAY = 'root'
-const LAYER = 'live'
+const ROOT = 'root'
 const JOB = 'take-back'
 
 /** Each of these flushes; on a busy disk that takes a while. */
-const FLUSH_TIMEOUT_MS = 15_000
+export const FLUSH_TIMEOUT_MS = 15_000
 /** A copy that has not come one byte further in this time is given up; nothing is lost by that. */
 const STALL_MS = 60_000
 
+/** The root disk of a running guest: its overlay, and the layer that is put over it while it is frozen. */
+export interface RootGraph {
+  /** What the guest writes to now. */
+  now: 'overlay' | 'layer'
+  overlay: string
+  layer: string
+}
+
+export async function rootGraph(client: QmpClient): Promise<RootGraph> {
+  const node = await activeNode(client, ROOT)
+  if (node === ROOT || isOverNode(node)) return { now: 'overlay', overlay: node, layer: liveNode(node) }
+  // By name, not by asking for the graph: the layer's name follows from its overlay's.
+  const overlay = [ROOT, ...(await nodeNames(client))].find((name) => liveNode(name) === node)
+  if (overlay !== undefined) return { now: 'layer', overlay, layer: node }
+  throw new EngineError('engine', `QEMU's root disk is ${node}: not what it was started with.`)
+}
+
 /** Where the guest writes to now. */
-export async function writesTo(client: QmpClient): Promise<'overlay' | 'layer'> {
-  const blocks = await client.execute('query-block', blockAnswerSchema)
-  const root = blocks.find((block) => block.qdev?.split('/').includes(DEVICE))
-  const node = root?.inserted?.['node-name']
-  if (node === OVERLAY) return 'overlay'
-  if (node === LAYER) return 'layer'
-  throw new EngineError('engine', `QEMU's root disk is ${node ?? 'not there'}: not what it was started with.`)
+export async function writesTo(client: QmpClient): Promise<RootGraph['now']> {
+  return (await rootGraph(client)).now
 }
 
 /**
@@ -30,11 +40,12 @@ export async function writesTo(client: QmpClient): Promise<'overlay' | 'layer'> 
  * is as before.
  */
 export async function putLayer(client: QmpClient, fileInQemu: string): Promise<void> {
-  await client.run('blockdev-add', freshLayer(LAYER, fileInQemu), FLUSH_TIMEOUT_MS)
+  const { overlay, layer } = await rootGraph(client)
+  await client.run('blockdev-add', freshLayer(layer, fileInQemu), FLUSH_TIMEOUT_MS)
   try {
-    await client.run('blockdev-snapshot', { node: OVERLAY, overlay: LAYER }, FLUSH_TIMEOUT_MS)
+    await client.run('blockdev-snapshot', { node: overlay, overlay: layer }, FLUSH_TIMEOUT_MS)
   } catch (error) {
-    await client.run('blockdev-del', { 'node-name': LAYER }).catch(() => undefined) // the first error is the one to tell
+    await client.run('blockdev-del', { 'node-name': layer }).catch(() => undefined) // the first error is the one to tell
     throw error
   }
 }
@@ -45,10 +56,11 @@ export async function putLayer(client: QmpClient, fileInQemu: string): Promise<v
  */
 export async function copyBack(client: QmpClient, closed: AbortSignal): Promise<void> {
   if (!(await jobOf(client))) {
+    const { overlay, layer } = await rootGraph(client)
     await client.run('block-commit', {
       'job-id': JOB,
-      device: LAYER,
-      'base-node': OVERLAY,
+      device: layer,
+      'base-node': overlay,
       'auto-finalize': true,
       'auto-dismiss': false,
     })
@@ -65,8 +77,8 @@ export async function returnToOverlay(client: QmpClient, closed: AbortSignal): P
 
 /** Closes the layer's file once nothing uses it. */
 export async function dropLayer(client: QmpClient): Promise<void> {
-  const nodes = await client.execute('query-named-block-nodes', namedNodesAnswerSchema, { flat: true })
-  if (nodes.some((node) => node['node-name'] === LAYER)) await client.run('blockdev-del', { 'node-name': LAYER })
+  const { layer } = await rootGraph(client)
+  if ((await nodeNames(client)).has(layer)) await client.run('blockdev-del', { 'node-name': layer })
 }
 
 export async function holdGuest(client: QmpClient): Promise<void> {

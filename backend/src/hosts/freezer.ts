@@ -25,6 +25,8 @@ export interface Freezer {
    * a process.
    */
   makeWhole(id: NodeId): Promise<void>
+  /** Before the disk gets a new layer for good: throws as `requireThawed`, and makes up for a release that failed. */
+  requireWhole(run: Run): Promise<void>
   /** Throws `conflict` while somebody still reads the frozen disk. */
   requireThawed(id: NodeId): void
 }
@@ -45,14 +47,18 @@ export function createFreezer(context: EngineContext, alone: Alone): Freezer {
   const requireThawed = (id: NodeId) => {
     if (freezes.has(id)) throw new EngineError('conflict', 'Not now: its disk is being copied.', { retry: true })
   }
+  const requireWhole = async (run: Run) => {
+    requireThawed(run.id)
+    // A release that failed (the host's disk was full) is made up for.
+    if (await hasLayer(context.layout, run.id)) await takeBackNow(context, run)
+  }
   return {
     requireThawed,
+    requireWhole,
     async freeze(run, key) {
       const known = freezes.get(run.id)
       if (known?.key === key) return known.disk
-      requireThawed(run.id)
-      // A release that failed (the host's disk was full) is made up for.
-      if (await hasLayer(context.layout, run.id)) await takeBackNow(context, run)
+      await requireWhole(run)
       await freezeNow(context, run)
       const freeze: Freeze = { key, disk: frozenDisk(context, run.id, () => release(freeze)) }
       freezes.set(run.id, freeze)
@@ -141,7 +147,7 @@ async function takeBack(context: EngineContext, id: NodeId, alone: Alone): Promi
 }
 
 /** Whether a failure has its cause in the end of the node. */
-async function hasEnded(context: EngineContext, run: Run, error: unknown): Promise<boolean> {
+export async function hasEnded(context: EngineContext, run: Run, error: unknown): Promise<boolean> {
   if (context.closed.aborted) return false
   const hungUp = error instanceof QmpError && error.failure === 'closed'
   const over = new AbortController()

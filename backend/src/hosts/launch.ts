@@ -1,13 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { access, open, writeFile } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeId } from '../domain/ids.js'
 import { imageFile } from '../domain/layout.js'
-import { childEnvironment } from '../system/command-environment.js'
-import { missingTool } from '../system/debian-packages.js'
 import type { Identity } from '../system/identity.js'
-import { separated } from '../system/network-namespace.js'
 import { QmpError } from '../system/qmp.js'
 import { attachQmp, observe } from './attach.js'
 import { EngineError, type NodeSpec } from './engine.js'
@@ -18,7 +14,9 @@ import { readLaunchRecord, writeLaunchRecord, type LaunchRecord } from './launch
 import { qemuArguments, runsAs } from './machine.js'
 import { throttles } from './disk-arguments.js'
 import { dataDiskFault, diskFault } from './node-disk.js'
-import { findProcess, offerToOutOfMemoryKiller, readProcess, type ProcessFacts } from './processes.js'
+import { findProcess } from './processes.js'
+import { endChild, failed, recordProcess, spawnQemu } from './qemu-process.js'
+import { loadMemory, requireFittingMemory, unsupported } from './resume-memory.js'
 import { createRun, type EngineContext, type Run } from './run.js'
 import { makeRunDir, removeRunDir } from './run-dir.js'
 import { newestLines, readLogTail } from './run-logs.js'
@@ -29,7 +27,7 @@ import { watchChild, watchConnection } from './watch.js'
 /**
  * Starts a node: its files are looked at, QEMU is started with the guest held, must answer over QMP as this node, is
  * put on record, and only then the guest runs. On failure only our own child is ended, its folder is removed, and the
- * EngineError has QEMU's last lines: `broken`, `locked`, `no-space`, `no-capacity`, `timeout`, `engine`.
+ * EngineError has QEMU's last lines: `broken`, `locked`, `no-space`, `no-capacity`, `unsupported`, `timeout`, `engine`.
  */
 export async function launchNode(context: EngineContext, spec: NodeSpec): Promise<Run> {
   const { version, accelerator } = await context.host.ready()
@@ -64,13 +62,15 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
     ended: null,
     args,
   }
+  await requireFittingMemory(context, spec, args)
   await giveFiles(context, spec, user)
   await makeRunDir(paths, spec.seed, user)
   await writeLaunchRecord(paths.launch, launch)
   return runUntilReady(context, createRun(paths, launch, null), {
     user,
     internet: wantsInternet(spec),
-    disks: spec.disks,
+    spec,
+    loading: false,
   })
 }
 
@@ -106,7 +106,9 @@ async function requireVacant(paths: RunPaths, id: NodeId): Promise<void> {
 interface Circumstances {
   user: Identity | undefined
   internet: boolean
-  disks: NodeSpec['disks']
+  spec: NodeSpec
+  /** Its saved memory is being loaded: what fails now is told as that. */
+  loading: boolean
 }
 
 async function runUntilReady(context: EngineContext, run: Run, circumstances: Circumstances): Promise<Run> {
@@ -124,65 +126,25 @@ async function runUntilReady(context: EngineContext, run: Run, circumstances: Ci
     context.live.delete(run.id)
     const log = newestLines((await readLogTail(run.paths.qemuLog, 16 * 1024)).toString('utf8'), 5)
     await removeRunDir(run.paths)
+    if (circumstances.loading) throw unsupported(log || 'QEMU ended.', error)
     throw startFailure(error, log)
   }
 }
 
-async function spawnQemu(context: EngineContext, run: Run, { user, internet }: Circumstances): Promise<ChildProcess> {
-  const { program, args, identity } = separated(context.separation, {
-    program: context.binary,
-    args: run.launch.args,
-    identity: user,
-  })
-  const log = await open(run.paths.qemuLog, 'a', 0o600)
-  try {
-    // Detached: a session of its own, so that neither our terminal's Ctrl-C nor our end reaches it.
-    const child = spawn(program, args, {
-      cwd: context.dataDir,
-      env: childEnvironment(),
-      detached: true,
-      // With internet a fourth, of which only the end is of use: egress.ts.
-      stdio: ['ignore', log.fd, log.fd, ...(internet ? ['pipe' as const] : [])],
-      ...(identity ? { uid: identity.uid, gid: identity.gid } : {}),
-    })
-    child.on('error', () => undefined) // told by failed(), and by the missing pid
-    child.unref()
-    return child
-  } finally {
-    await log.close()
-  }
-}
-
 /** QMP answers as this node, the record names the process, the guest runs. */
-async function ready(context: EngineContext, run: Run, { disks }: Circumstances): Promise<void> {
+async function ready(context: EngineContext, run: Run, circumstances: Circumstances): Promise<void> {
+  const { disks, resume } = circumstances.spec
   const [client] = await Promise.all([answering(context, run), recordProcess(run)])
   for (const limits of throttles(disks)) await client.run('block_set_io_throttle', limits)
   const lifeline = run.child?.stdio[3] as Socket | null | undefined // made as a pipe above
   if (lifeline) await openEgress(context, run, lifeline).finally(() => lifeline.destroy())
+  if (resume) {
+    circumstances.loading = true
+    await loadMemory(context, run, client, resume.memoryFile)
+  }
   watchConnection(context, run)
   if (run.child) watchChild(context, run)
   await Promise.all([client.run('cont'), observe(context, run, client)]) // answered in this order
-}
-
-async function recordProcess(run: Run): Promise<void> {
-  const pid = run.child?.pid
-  const facts = pid === undefined ? null : await becomeQemu(pid)
-  if (!facts) return // it has ended already, or was never there: failed() says why
-  run.launch = { ...run.launch, process: { pid: facts.pid, startTime: facts.startTime, exe: facts.exe } }
-  await Promise.all([
-    writeLaunchRecord(run.paths.launch, run.launch),
-    writeFile(run.paths.pid, `${facts.pid}\n`),
-    offerToOutOfMemoryKiller(facts.pid),
-  ])
-}
-
-/** What the process is once those that set it apart (network-namespace.ts) have become QEMU: a few milliseconds. */
-async function becomeQemu(pid: number): Promise<ProcessFacts | null> {
-  for (;;) {
-    const facts = await readProcess(pid)
-    if (!facts || !/\/(unshare|setpriv)$/.test(facts.exe ?? '')) return facts
-    await delay(1)
-  }
 }
 
 async function answering(context: EngineContext, run: Run) {
@@ -205,23 +167,4 @@ function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-function failed(child: ChildProcess): Promise<never> {
-  return new Promise((_, reject) => {
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'ENOENT' ? missingTool(child.spawnfile, error) : error)
-    })
-    child.once('exit', (code, signal) => {
-      reject(new EngineError('engine', `QEMU ended at once (${signal ?? `exit code ${code}`}).`))
-    })
-  })
-}
-
-/** The handle is our child's: no pid that was given to somebody else can be hit. */
-async function endChild(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  child.kill('SIGKILL')
-  await exited
 }

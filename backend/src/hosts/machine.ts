@@ -79,7 +79,9 @@ export function macOf(nodeId: string, card = 0, attempt = 0): string {
 
 function identityArguments({ spec }: MachinePlan): string[] {
   const name = ['-name', `guest=${machineName(spec)}`]
-  return ['-no-user-config', '-nodefaults', '-S', '-uuid', spec.id, ...name]
+  // It waits for its memory instead of booting: `migrate-incoming` over QMP.
+  const incoming = spec.resume ? ['-incoming', 'defer'] : []
+  return ['-no-user-config', '-nodefaults', '-S', '-uuid', spec.id, ...name, ...incoming]
 }
 
 function processorArguments({ spec, accelerator, qemuVersion }: MachinePlan): string[] {

@@ -42,7 +42,7 @@ export async function finishTakeBack(context: EngineContext, run: Run): Promise<
 }
 
 /** Noted first, so that a backend that finds the guest paused knows that it was us. */
-async function hold(run: Run, client: QmpClient): Promise<void> {
+export async function hold(run: Run, client: QmpClient): Promise<void> {
   const { running } = await client.execute('query-status', statusAnswerSchema)
   if (!running) return
   run.launch = { ...run.launch, held: true }
@@ -50,7 +50,7 @@ async function hold(run: Run, client: QmpClient): Promise<void> {
   await holdGuest(client)
 }
 
-async function letGo(context: EngineContext, run: Run, client: QmpClient): Promise<void> {
+export async function letGo(context: EngineContext, run: Run, client: QmpClient): Promise<void> {
   if (!run.launch.held) return
   await client.run('cont')
   run.launch = { ...run.launch, held: false }
@@ -58,7 +58,7 @@ async function letGo(context: EngineContext, run: Run, client: QmpClient): Promi
   await observe(context, run, client)
 }
 
-function clientOf(run: Run): QmpClient {
+export function clientOf(run: Run): QmpClient {
   if (!run.qmp) throw new EngineError('host-unknown', 'QEMU does not answer.', { retry: true })
   return run.qmp
 }

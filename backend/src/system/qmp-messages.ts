@@ -67,8 +67,20 @@ export const blockAnswerSchema = z.array(
 export type BlockAnswer = z.infer<typeof blockAnswerSchema>
 export const namedNodesAnswerSchema = z.array(z.object({ 'node-name': z.string().optional() }))
 export const jobsAnswerSchema = z.array(
-  z.object({ id: z.string(), status: z.string(), 'current-progress': z.number(), error: z.string().optional() }),
+  z.object({
+    id: z.string(),
+    status: z.string(),
+    'current-progress': z.number(),
+    'total-progress': z.number(),
+    error: z.string().optional(),
+  }),
 )
+/** No status: none was ever asked for. */
+export const migrationAnswerSchema = z.object({
+  status: z.string().optional(),
+  'error-desc': z.string().optional(),
+  ram: z.object({ transferred: z.number() }).optional(),
+})
 
 // Events that change what a node is doing.
 export const shutdownEventSchema = z.object({ guest: z.boolean(), reason: z.string() })
