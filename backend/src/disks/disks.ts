@@ -1,6 +1,8 @@
+import type { SpaceReport } from '../domain/storage.js'
 import type { NodesContext } from '../nodes/context.js'
 import { createOrphans, type Orphans } from './orphans.js'
 import { createSchedule, type Schedule } from './schedule.js'
+import { createSpaceReports } from './space-report.js'
 import { createVerify, type Verify } from './verify.js'
 
 /**
@@ -10,6 +12,8 @@ import { createVerify, type Verify } from './verify.js'
 export interface Disks {
   schedule: Schedule
   verify: Verify
+  /** Where the room on the disks is; one look serves all who ask within seconds. */
+  space(): Promise<SpaceReport>
   orphans: Orphans
   close(): void
 }
@@ -19,6 +23,7 @@ export function createDisks(context: NodesContext): Disks {
   return {
     schedule,
     verify: createVerify(context, schedule),
+    space: createSpaceReports(context),
     orphans: createOrphans(context),
     close() {
       schedule.close()

@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises'
 import { formatBytes } from '../domain/units.js'
 import { chainOf } from '../domain/layer.js'
 import { overlayApiPath } from '../domain/layout.js'
@@ -7,10 +6,12 @@ import { rootLayerOf, snapshotsOf } from '../domain/snapshot.js'
 import type { Finding } from '../domain/storage.js'
 import type { TrashEntry } from '../domain/trash.js'
 import { imageOf, type NodesContext } from '../nodes/context.js'
+import { driveApiPath } from '../storage/drive-files.js'
 import { headerFault, readHeader } from '../storage/overlay-faults.js'
 import { backingNameOf } from '../storage/overlays.js'
 import { listTrash } from '../storage/trash-store.js'
 import { verifyExists, type Seen } from '../storage/verify-disk.js'
+import { findOrphans, type FoundOrphan } from './orphans.js'
 
 type Repairs = Finding['repairs']
 type About = { type: 'node' | 'image' | 'layer' | 'registry'; id: string }
@@ -23,9 +24,9 @@ const OFFERED = 3
 /** One for each verification: the trash and the folder are read once, and only when something is wrong. */
 export function createOffers(context: NodesContext): Offers {
   let trash: Promise<TrashEntry[]> | undefined
-  let strangers: Promise<string[]> | undefined
+  let strangers: Promise<FoundOrphan[]> | undefined
   const inTrash = () => (trash ??= listTrash(context.layout))
-  const unnamed = () => (strangers ??= unnamedDisks(context))
+  const unnamed = () => (strangers ??= findOrphans(context))
   return async (about, seen) => {
     if (seen.ok) return []
     if (seen.check === 'sidecar') return [writeSidecar(seen)]
@@ -38,7 +39,7 @@ export function createOffers(context: NodesContext): Offers {
     return [
       ...fromTrash,
       ...(seen.path.startsWith('/images/') ? imageOffers(context, record.imageId, seen) : []),
-      ...(isRoot ? snapshotOffers(context, record) : driveOffers(record, seen)),
+      ...(isRoot ? snapshotOffers(context, record) : driveOffers(context, record, seen)),
       ...(isRoot && seen.check === 'exists' ? await attachOffers(context, record, await unnamed()) : []),
       dropRecord(record),
     ]
@@ -77,8 +78,8 @@ function snapshotOffers(context: NodesContext, record: NodeRecord): Repairs {
     }))
 }
 
-function driveOffers(record: NodeRecord, seen: Seen): Repairs {
-  const drive = record.drives.find(({ file }) => overlayApiPath(file) === seen.path)
+function driveOffers({ layout }: NodesContext, record: NodeRecord, seen: Seen): Repairs {
+  const drive = record.drives.find((one) => driveApiPath(layout, one) === seen.path)
   if (drive?.source !== 'automatic' || seen.check !== 'exists' || seen.message !== 'MISSING') return []
   const content = drive.backing.kind === 'layer' ? 'as it was at its newest snapshot' : 'empty'
   const title = `Make the drive ${drive.id} anew, ${content}, of ${formatBytes(drive.sizeBytes)}`
@@ -103,20 +104,17 @@ function imageOffers(context: NodesContext, imageId: string, seen: Seen): Repair
   return [{ repair: 'rebase', title: again, argument: imageId }, ...others]
 }
 
-/** Disks in the folder that no record names, by file name. */
-export async function unnamedDisks({ layout, store }: NodesContext): Promise<string[]> {
-  const { nodes, layers } = store.data
-  const drives = nodes.flatMap((node) => node.drives.map(({ file }) => file))
-  const named = new Set([...nodes.map(({ overlayFile }) => overlayFile), ...drives, ...layers.map(({ file }) => file)])
-  const names = await readdir(layout.overlays)
-  return names.filter((name) => name.endsWith('.qcow2') && !name.startsWith('.') && !named.has(name))
-}
-
 /** A disk that stands on the same and has the same size: nobody but a person can know whether it is the one. */
-async function attachOffers(context: NodesContext, record: NodeRecord, names: readonly string[]): Promise<Repairs> {
+async function attachOffers(
+  context: NodesContext,
+  record: NodeRecord,
+  orphans: readonly FoundOrphan[],
+): Promise<Repairs> {
   const offers: Repairs = []
-  for (const name of names) {
+  for (const { disk } of orphans) {
     if (offers.length === OFFERED) break
+    if (disk.place !== 'overlays' || disk.fault !== null) continue
+    const { name } = disk
     if ((await attachFault(context, record, name)) !== undefined) continue
     const title = `Give it the disk ${overlayApiPath(name)}, which no node has; it fits`
     offers.push({ repair: 'attach', title, argument: overlayApiPath(name) })

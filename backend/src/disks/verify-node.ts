@@ -6,6 +6,7 @@ import { snapshotsOf } from '../domain/snapshot.js'
 import type { VerifyLevel } from '../domain/storage.js'
 import { imageOf, type NodesContext } from '../nodes/context.js'
 import { nodeSidecarSchema } from '../state/sidecar-records.js'
+import { driveApiPath, drivePath } from '../storage/drive-files.js'
 import { look, unchangedFault } from '../storage/overlay-faults.js'
 import { backingNameOf } from '../storage/overlays.js'
 import { verifyContent } from '../storage/verify-content.js'
@@ -84,11 +85,10 @@ async function rootFile(context: NodesContext, record: NodeRecord): Promise<Reco
 }
 
 function driveFileOf(context: NodesContext, drive: DriveRecord): RecordedFile {
-  const isOutside = drive.file.startsWith('/')
   const [nearest] = driveChain(context, drive).layers
   return {
-    path: isOutside ? drive.file : `${context.layout.overlays}/${drive.file}`,
-    name: isOutside ? drive.file : overlayApiPath(drive.file),
+    path: drivePath(context.layout, drive),
+    name: driveApiPath(context.layout, drive),
     format: drive.format,
     sizeBytes: drive.sizeBytes,
     backing: nearest?.file ?? (drive.backing.kind === 'layer' ? '' : null),

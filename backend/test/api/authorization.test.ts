@@ -108,6 +108,7 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'post /api/storage/verify': { expected: teachers(), body: { level: 'files' } },
   'get /api/storage/reports/{id}': { expected: row('who', 'none', 'none', 'none', 'none', 'who') },
   'get /api/storage/report': { expected: teachers() },
+  'get /api/storage/space': { expected: teachers() },
   'get /api/health': { expected: everybody() },
   'get /api/health/live': { expected: everybody() },
   'get /api/health/ready': { expected: everybody() },

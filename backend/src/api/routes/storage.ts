@@ -3,7 +3,7 @@ import { authorize } from '../../domain/authorize.js'
 import { SandlabError } from '../../domain/error.js'
 import { operationIdSchema } from '../../domain/ids.js'
 import { operationSchema } from '../../domain/operation.js'
-import { verifyReportSchema, verifyRequestSchema, type VerifyReport } from '../../domain/storage.js'
+import { spaceReportSchema, verifyReportSchema, verifyRequestSchema, type VerifyReport } from '../../domain/storage.js'
 import type { Subject } from '../../domain/user.js'
 import { accessNode } from '../node-access.js'
 import { route } from '../route.js'
@@ -68,6 +68,15 @@ export const storageRoutes = [
         hint: 'Run `sandlabx storage verify --all`.',
       })
     },
+  }),
+  route({
+    method: 'get',
+    path: '/api/storage/space',
+    tag: 'Storage',
+    summary: 'Where the room on the disks is: nodes, images, snapshots, trash, orphans; each file counted once',
+    access: 'storage.read',
+    answer: { status: 200, schema: z.object({ space: spaceReportSchema }) },
+    handle: async ({ services }) => ({ space: await labOf(services).disks.space() }),
   }),
 ]
 
