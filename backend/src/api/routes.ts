@@ -11,6 +11,7 @@ import { orphanRoutes } from './routes/orphans.js'
 import { sessionRoutes } from './routes/session.js'
 import { storageRoutes } from './routes/storage.js'
 import { systemRoutes } from './routes/system.js'
+import { testBootRoutes } from './routes/test-boots.js'
 import { transferRoutes } from './routes/transfers.js'
 import { userRoutes } from './routes/users.js'
 
@@ -40,6 +41,7 @@ export function allRoutes(): Route[] {
     ...operationRoutes,
     ...orphanRoutes,
     ...storageRoutes,
+    ...testBootRoutes,
     ...systemRoutes,
     openApiRoute,
   ]

@@ -3,6 +3,7 @@ import type { NodesContext } from '../nodes/context.js'
 import { createOrphans, type Orphans } from './orphans.js'
 import { createSchedule, type Schedule } from './schedule.js'
 import { createSpaceReports } from './space-report.js'
+import { createTestBoots, type TestBoots } from './test-boot.js'
 import { createVerify, type Verify } from './verify.js'
 
 /**
@@ -15,6 +16,7 @@ export interface Disks {
   /** Where the room on the disks is; one look serves all who ask within seconds. */
   space(): Promise<SpaceReport>
   orphans: Orphans
+  testBoots: TestBoots
   close(): void
 }
 
@@ -25,6 +27,7 @@ export function createDisks(context: NodesContext): Disks {
     verify: createVerify(context, schedule),
     space: createSpaceReports(context),
     orphans: createOrphans(context),
+    testBoots: createTestBoots(context),
     close() {
       schedule.close()
     },

@@ -44,6 +44,7 @@ export const ERROR_CODES = {
   /** YAML that can't be read, or that asks for what is not allowed. */
   bad_node_config: { status: 422, exit: 2 },
   hostile_header: { status: 422, exit: 1 },
+  test_boot_failed: { status: 422, exit: 3 },
   chain_broken: { status: 422, exit: 3 },
   base_missing: { status: 422, exit: 3 },
   path_not_allowed: { status: 403, exit: 1 },

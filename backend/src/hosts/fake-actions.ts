@@ -146,7 +146,7 @@ async function remove(world: FakeWorld, id: NodeId, disks: 'keep' | 'delete'): P
   await world.faults.meet('remove')
   if (disks === 'delete' && world.layout) await trashDisk(world.layout, id)
   if (world.layout) await removeEphemeralDisk(world.layout, id)
-  machine.hasDisk = machine.hasDisk && disks === 'keep'
+  machine.hasDisk = machine.hasDisk && disks === 'keep' && machine.spec?.ephemeral !== true
   machine.serial = createFakeSerial()
   machine.node = nodeAtRest(id, { phase: machine.hasDisk ? 'stopped' : 'absent' })
 }

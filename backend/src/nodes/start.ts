@@ -104,7 +104,14 @@ async function startFailed(context: NodesContext, record: NodeRecord, error: unk
   })
 }
 
-async function admitNode(context: NodesContext, record: NodeRecord): Promise<void> {
+/**
+ * Reserves CPUs and memory for a start, until the caller deletes the id from `context.admitted`. Throws `no_capacity`
+ * with the figures.
+ */
+export async function admitNode(
+  context: NodesContext,
+  record: Pick<NodeRecord, 'id' | 'name' | 'cpus' | 'memoryMib'>,
+): Promise<void> {
   const report = await context.engine.probe()
   const hosts = report.hosts.filter((host) => host.up)
   const total = (pick: (host: (typeof hosts)[number]) => number) => hosts.reduce((sum, host) => sum + pick(host), 0)

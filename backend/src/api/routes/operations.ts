@@ -68,7 +68,7 @@ export const operationRoutes = [
   }),
 ]
 
-function mayRead(services: Services, subject: Subject, operation: Operation): boolean {
+export function mayRead(services: Services, subject: Subject, operation: Operation): boolean {
   const ownerId = userIdSchema.safeParse(operation.actorId)
   if (!ownerId.success) return subject.role === 'administrator'
   return authorize(subject, 'operation.read', ownedBy(services, ownerId.data))
