@@ -82,7 +82,13 @@ export const driveViewSchema = z
   .meta({ id: 'Drive' })
 export type DriveView = z.infer<typeof driveViewSchema>
 
-const limitsRequestSchema = driveLimitsSchema.partial()
+/** What is absent stays as it is. */
+const limitsRequestSchema = z.strictObject({
+  bytesPerSecond: rate.nullable().optional(),
+  operationsPerSecond: rate.nullable().optional(),
+  burstBytesPerSecond: rate.nullable().optional(),
+  burstOperationsPerSecond: rate.nullable().optional(),
+})
 
 /** Without a `path` it is made for the node, sparse. */
 export const createDriveSchema = z
