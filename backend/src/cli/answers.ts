@@ -16,15 +16,6 @@ export const newNodeAnswer = nodeAnswer.extend({
   startError: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).nullable().default(null),
 })
 export const eventsAnswer = z.object({ events: z.array(nodeEventSchema) })
-export const deletePlanAnswer = z.object({
-  plan: z.object({
-    node: z.object({ id: z.string(), name: z.string() }),
-    keepsStorage: z.boolean(),
-    files: z.array(z.object({ path: z.string(), bytes: z.number().nullable(), what: z.string() })),
-  }),
-})
-export type DeletePlan = z.infer<typeof deletePlanAnswer>['plan']
-
 export const imagesAnswer = z.object({
   images: z.array(imageViewSchema),
   recipes: z.array(recipeSchema),

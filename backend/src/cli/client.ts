@@ -5,6 +5,9 @@ import type { Target } from './credentials.js'
 import { createKeys, withRetries } from './requests.js'
 import { printable } from './text.js'
 
+/** What can be asked with `dryRun`. */
+export type PlanMethod = 'POST' | 'PATCH' | 'DELETE'
+
 export interface Client {
   readonly target: Target
   get<T>(path: string, schema: z.ZodType<T>): Promise<T>
@@ -12,7 +15,7 @@ export interface Client {
   send<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body: unknown, schema: z.ZodType<T>): Promise<T>
   sendForNothing(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<void>
   /** The same request with `dryRun`: it changes nothing and needs no key. */
-  ask<T>(method: 'POST' | 'DELETE', path: string, body: unknown, schema: z.ZodType<T>): Promise<T>
+  ask<T>(method: PlanMethod, path: string, body: unknown, schema: z.ZodType<T>): Promise<T>
   /** Any request, with our credential; a refusal throws like everywhere. */
   raw(path: string, init?: RequestInit): Promise<Response>
 }
@@ -121,7 +124,8 @@ function notUnderstood(path: string, cause: unknown): SandlabError {
   })
 }
 
-async function refusal(response: Response): Promise<SandlabError> {
+/** What the server refused, in its own words. */
+export async function refusal(response: Response): Promise<SandlabError> {
   const text = await response.text().catch(() => '')
   const parsed = errorBodySchema.safeParse(parseJson(text))
   if (!parsed.success) {

@@ -8,19 +8,31 @@ import { byteFigures, createPace } from './pace.js'
 import { startProgress, type Progress } from './progress.js'
 import type { Stage } from './progress-bar.js'
 import { askChoice } from './prompts.js'
+import { oneLine, paint } from './text.js'
 
 const POLL_MS = 300
 /** As long as a restart of the backend may take. */
 const SILENCE_MS = 30_000
+
+export interface FollowOptions {
+  /** A line for each of its nodes as soon as that one is done. */
+  eachItem?: boolean
+}
 
 /**
  * Shows an operation until it has ended and returns it. Throws its error when it failed. Ctrl-C asks on a terminal
  * whether it is to be cancelled or left alone; otherwise the operation, which belongs to the server, goes on and
  * `cancelled` is thrown.
  */
-export async function followOperation(io: Io, client: Client, started: Operation): Promise<Operation> {
+export async function followOperation(
+  io: Io,
+  client: Client,
+  started: Operation,
+  { eachItem = false }: FollowOptions = {},
+): Promise<Operation> {
   let progress = startProgress(io, started.title)
   const stageOf = createStages()
+  const newlyEnded = createItemLines(io)
   let operation = started
   const interrupts = listen(io)
   try {
@@ -33,6 +45,7 @@ export async function followOperation(io: Io, client: Client, started: Operation
         progress = startProgress(io, operation.title)
       }
       operation = await look(client, operation, progress)
+      if (eachItem) for (const line of newlyEnded(operation)) progress.note(line)
     }
   } catch (error) {
     progress.clear()
@@ -151,6 +164,24 @@ export function createStages(): (operation: Operation, at: number) => Stage {
       figures: [`${done} of ${items.length}`, ...(failed > 0 ? [`${failed} failed`] : []), ...figures],
     }
   }
+}
+
+const ITEM_MARKS = {
+  succeeded: ['green', '✓', ''],
+  failed: ['red', '✗', ': '],
+  undone: ['yellow', '!', ' was taken back'],
+} as const
+
+/** What has ended since the last look, a line each: `✓ web-01`. */
+function createItemLines(io: Io): (operation: Operation) => string[] {
+  const told = new Map<string, string>()
+  return ({ items }) =>
+    items.flatMap(({ name, id, state, error }) => {
+      if (state === 'waiting' || state === 'running' || told.get(id ?? name) === state) return []
+      told.set(id ?? name, state)
+      const [style, mark, words] = ITEM_MARKS[state]
+      return [`${paint(io, io.stderr, style, mark)} ${oneLine(`${name}${words}${error?.message ?? ''}`)}`]
+    })
 }
 
 function throwUnlessDone(operation: Operation): void {

@@ -2,16 +2,13 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { SandlabError } from '../domain/error.js'
 import type { NodeView } from '../domain/node.js'
-import { formatBytes } from '../domain/units.js'
-import { deletePlanAnswer, nodeAnswer, type DeletePlan } from './answers.js'
-import { canAsk, type Io } from './io.js'
+import { nodeAnswer } from './answers.js'
+import type { Io } from './io.js'
 import { findNode } from './names.js'
 import { memoryMib, wholeNumber } from './option-values.js'
-import { dryRun } from './plan-view.js'
-import { askConfirmation } from './prompts.js'
 import { noOptions, verb, type Run } from './run.js'
 
-/** rename, set, delete: what changes nodes that exist. */
+/** rename and set: what changes nodes that exist. */
 export function addNodeChangeCommands(program: Command, io: Io): void {
   program
     .command('rename <node> <new-name>')
@@ -25,13 +22,6 @@ export function addNodeChangeCommands(program: Command, io: Io): void {
     .option('--internet', 'let it reach the internet from the next start on')
     .option('--no-internet', 'keep it off the internet from the next start on')
     .action(verb(io, setOptionsSchema, set))
-  program
-    .command('delete <node>')
-    .description('delete a node; its storage is kept unless told')
-    .option('--delete-storage', 'move its disk to the trash as well')
-    .option('--force', 'do not ask')
-    .option('--dry-run', 'show what would be done, and do nothing')
-    .action(verb(io, deleteOptionsSchema, remove))
 }
 
 const setOptionsSchema = z.object({
@@ -63,47 +53,4 @@ async function change(run: Run, name: string, wanted: Record<string, unknown>): 
   const client = await run.client()
   const { id } = await findNode(client, name)
   return client.send('PATCH', `/api/nodes/${id}`, wanted, nodeAnswer)
-}
-
-const deleteOptionsSchema = z.object({
-  deleteStorage: z.boolean().default(false),
-  force: z.boolean().default(false),
-  dryRun: z.boolean().default(false),
-})
-
-async function remove(run: Run, options: z.infer<typeof deleteOptionsSchema>, name: string): Promise<void> {
-  if (!options.force && !options.dryRun && !canAsk(run.io)) {
-    throw new SandlabError('bad_request', `Deleting "${name}" asks first, and there is no terminal to ask on.`, {
-      hint: 'Add --force.',
-    })
-  }
-  const client = await run.client()
-  const node = await findNode(client, name)
-  const query = options.deleteStorage ? '?deleteStorage=true' : ''
-  if (options.dryRun) {
-    await dryRun(run, 'DELETE', `/api/nodes/${node.id}${query}`)
-    return
-  }
-  const { plan } = await client.get(`/api/nodes/${node.id}/delete-plan`, deletePlanAnswer)
-  if (!options.force) {
-    run.io.stderr.write(`${describePlan(plan, options.deleteStorage)}\n`)
-    if (!(await askConfirmation(run.io, `Delete ${node.name}?`))) {
-      throw new SandlabError('cancelled', `${node.name} was not deleted.`)
-    }
-  }
-  await client.sendForNothing('DELETE', `/api/nodes/${node.id}${query}`)
-  const storage = options.deleteStorage ? 'its storage is in the trash' : 'its storage is kept'
-  run.output.done(`${node.name} is deleted; ${storage}.`, { deleted: { id: node.id, name: node.name }, plan })
-}
-
-/** What goes and what stays, with paths and sizes. */
-export function describePlan(plan: DeletePlan, deleteStorage: boolean): string {
-  const lines = [`The node ${plan.node.name} (${plan.node.id}) is deleted.`]
-  lines.push(deleteStorage ? 'Moved to the trash:' : 'Kept on the disk:')
-  for (const file of plan.files) {
-    const size = file.bytes === null ? '' : `, ${formatBytes(file.bytes)}`
-    lines.push(`  ${file.path} (${file.what}${size})`)
-  }
-  if (plan.files.length === 0) lines.push('  nothing')
-  return lines.join('\n')
 }

@@ -6,22 +6,18 @@ import type { NodeView } from '../domain/node.js'
 import { eventsAnswer, nodeAnswer, nodesAnswer } from './answers.js'
 import type { Io } from './io.js'
 import { findNode, findNodes } from './names.js'
-import { NODE_COLUMNS, nodeFacts, nodeRow } from './node-views.js'
+import { NODE_COLUMNS, nodeRow } from './node-views.js'
 import { startProgress } from './progress.js'
 import { noOptions, verb, type Run } from './run.js'
 import { localTime, printable } from './text.js'
 
-/** ls, show, start, stop, restart, events, log, screenshot: what is done to nodes that exist. */
+/** ls, start, stop, restart, events, log, screenshot: what is done to nodes that exist. */
 export function addNodeCommands(program: Command, io: Io): void {
   program
     .command('ls')
     .alias('list')
     .description('list the nodes that you can see')
     .action(verb(io, noOptions, list))
-  program
-    .command('show <node>')
-    .description('show one node: id, name, or owner/name')
-    .action(verb(io, noOptions, show))
   program
     .command('start <node...>')
     .description('start nodes')
@@ -60,13 +56,6 @@ async function list(run: Run): Promise<void> {
   if (answer.nodes.length === 0 && run.io.stdout.isTTY && !run.output.json) {
     run.io.stderr.write('No nodes yet. Make one: sandlabx create my-node --image tiny --start\n')
   }
-}
-
-async function show(run: Run, _options: unknown, name: string): Promise<void> {
-  const client = await run.client()
-  const { id } = await findNode(client, name)
-  const answer = await client.get(`/api/nodes/${id}`, nodeAnswer)
-  run.output.facts(nodeFacts(answer.node), answer)
 }
 
 interface PowerAction {

@@ -32,6 +32,7 @@ export function nodeFacts(node: NodeView): [string, string][] {
     ['Network', `${node.mac}, ${node.internet ? 'reaches the internet' : 'no internet'}`],
     ['Sign in', node.loginNotes || `as ${node.guestUser}`],
     ['Guest user', node.guestUser],
+    ['Drives', node.drivesPending ? 'changed; the guest has them like this from its next start on' : null],
     ['Running since', node.startedAt && `${localTime(node.startedAt)}, ${node.accelerator ?? 'unknown'} accelerator`],
     ['Last end', node.lastExit && `${localTime(node.lastExit.at)}: ${node.lastExit.reason} (${node.lastExit.how})`],
     ['Created', localTime(node.createdAt)],

@@ -48,7 +48,7 @@ async function list(run: Run, { state, kind, limit }: z.infer<typeof listSchema>
 
 async function show(run: Run, options: { follow: boolean }, text: string): Promise<void> {
   const client = await run.client()
-  const found = await client.get(`/api/operations/${await idOf(client, text)}`, operationAnswer)
+  const found = await client.get(`/api/operations/${await operationId(client, text)}`, operationAnswer)
   const follow = options.follow && found.operation.state === 'running'
   const { operation, failure } = follow
     ? await followToEnd(run.io, client, found.operation)
@@ -59,12 +59,12 @@ async function show(run: Run, options: { follow: boolean }, text: string): Promi
 
 async function cancel(run: Run, _options: unknown, text: string): Promise<void> {
   const client = await run.client()
-  const answer = await client.send('POST', `/api/operations/${await idOf(client, text)}/cancel`, {}, operationAnswer)
+  const answer = await client.send('POST', `/api/operations/${await operationId(client, text)}/cancel`, {}, operationAnswer)
   run.output.done(`"${answer.operation.title}" is being ended.`, answer)
 }
 
 /** The whole id, or the beginning of exactly one. */
-async function idOf(client: Client, text: string): Promise<string> {
+export async function operationId(client: Client, text: string): Promise<string> {
   if (UUID.test(text)) return text
   const { operations } = await client.get('/api/operations?limit=1000', operationsAnswer)
   const fitting = operations.filter(({ id }) => id.startsWith(text.toLowerCase()))

@@ -17,6 +17,14 @@ export function diskBytes(text: string): number {
   return bytes
 }
 
+/** Bytes per second like `20M`, operations per second like `500`; `off` or `none`: 0, which means no limit. */
+export function rate(text: string): number {
+  if (text === 'off' || text === 'none') return 0 // commander takes null for a value that is missing
+  const number = parseBytes(text)
+  if (number === undefined || number < 1) throw new InvalidArgumentError('Give a number like 500 or 20M, or "off".')
+  return number
+}
+
 export function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.')
   return Number(text)

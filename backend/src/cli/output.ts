@@ -46,6 +46,11 @@ export function createOutput(io: Io, json: boolean): Output {
   }
 }
 
+/** The next step, on standard error: for people, and never among what a program reads. */
+export function sayNext({ io, output }: { io: Io; output: Output }, text: string): void {
+  if (!output.json) io.stderr.write(`${paint(io, io.stderr, 'dim', `→ ${oneLine(text)}`)}\n`)
+}
+
 const NO_LINES = Object.fromEntries(
   ['top', 'bottom', 'mid', 'left', 'right', 'top-mid', 'top-left', 'top-right', 'bottom-mid', 'bottom-left']
     .concat(['bottom-right', 'left-mid', 'mid-mid', 'right-mid', 'middle'])

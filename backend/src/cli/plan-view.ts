@@ -1,6 +1,8 @@
 import type { OperationPlan, SpaceNeed } from '../domain/plan.js'
 import { formatBytes } from '../domain/units.js'
 import { planAnswer } from './answers.js'
+import type { PlanMethod } from './client.js'
+import type { Io } from './io.js'
 import type { Run } from './run.js'
 import { oneLine, paint, wrap } from './text.js'
 
@@ -10,43 +12,52 @@ export class PlanRefused extends Error {
 }
 
 /** For `--dry-run`: steps, what is made and replaced, room, warnings. Throws PlanRefused when it would be refused. */
-export async function dryRun(run: Run, method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<void> {
+export async function dryRun(run: Run, method: PlanMethod, path: string, body?: unknown): Promise<void> {
   const { plan } = await (await run.client()).ask(method, path, body, planAnswer)
-  if (run.output.json) run.output.done('', { plan })
-  else run.output.text(`${planLines(run, plan).join('\n')}\n`)
-  if (plan.refusal) throw new PlanRefused()
+  showDryRun(run, [plan])
 }
 
-function planLines(run: Run, plan: OperationPlan): string[] {
-  const { io } = run
+/** Several plans of one command: JSON has one as `plan`, more as `plans`. */
+export function showDryRun(run: Run, plans: readonly OperationPlan[]): void {
+  const refused = plans.some(({ refusal }) => refusal !== null)
+  if (run.output.json) run.output.done('', plans.length === 1 ? { plan: plans[0] } : { plans })
+  else {
+    const { io } = run
+    const verdict = refused ? 'It would be refused. Nothing was changed.' : 'This was a dry run: nothing was changed.'
+    const lines = plans.flatMap((plan) => planLines(io, io.stdout, plan))
+    run.output.text(`${[...lines, paint(io, io.stdout, 'dim', verdict)].join('\n')}\n`)
+  }
+  if (refused) throw new PlanRefused()
+}
+
+/** A heading and what is in the plan, as wide as the terminal that `stream` is. */
+export function planLines(io: Io, stream: Io['stdout'] | Io['stderr'], plan: OperationPlan): string[] {
   const rows: [style: Parameters<typeof paint>[2], label: string, lines: string[]][] = [
     ['dim', 'Steps', plan.steps.map((step, index) => `${index + 1}. ${oneLine(step)}`)],
     ['dim', 'Creates', createdLines(plan)],
     ['yellow', 'Replaces', replacedLines(plan)],
+    ['dim', 'Files', fileLines(plan)],
     ['dim', 'Space', plan.space.flatMap(spaceLines)],
     ['yellow', plan.warnings.length > 1 ? 'Warnings' : 'Warning', plan.warnings.map(oneLine)],
     ['red', 'Refused', refusalLines(plan)],
   ]
   const shown = rows.filter(([, , lines]) => lines.length > 0)
   const width = Math.max(8, ...shown.map(([, label]) => label.length))
-  const room = io.stdout.isTTY ? Math.max(40, (io.stdout.columns || 80) - width - 2) : Infinity
+  const room = stream.isTTY ? Math.max(40, (stream.columns || 80) - width - 2) : Infinity
   const body = shown.flatMap(([style, label, lines]) =>
     lines
-      .flatMap((line) => wrap(line, room))
+      .flatMap((line) => (line.length > room ? wrap(line, room) : [line]))
       .map((line, index) => {
         const head = index === 0 ? label.padEnd(width) : ' '.repeat(width)
-        return `${paint(io, io.stdout, style, head)}  ${line}`
+        return `${paint(io, stream, style, head)}  ${line}`
       }),
   )
-  const verdict = plan.refusal
-    ? 'It would be refused. Nothing was changed.'
-    : 'This was a dry run: nothing was changed.'
-  return [paint(io, io.stdout, 'bold', oneLine(plan.title)), ...body, paint(io, io.stdout, 'dim', verdict)]
+  return [paint(io, stream, 'bold', oneLine(plan.title)), ...body]
 }
 
 /** Many names on one line: thirty nodes are no thirty lines. */
 function createdLines({ creates }: OperationPlan): string[] {
-  return (['node', 'layer', 'image'] as const).flatMap((type) => {
+  return (['node', 'snapshot', 'drive', 'layer', 'image'] as const).flatMap((type) => {
     const names = creates.filter((made) => made.type === type).map(({ name }) => name)
     const [first, second] = names
     if (first === undefined) return []
@@ -58,6 +69,25 @@ function createdLines({ creates }: OperationPlan): string[] {
 
 function replacedLines({ replaces }: OperationPlan): string[] {
   return replaces.map(({ type, name, bytes, fate }) => oneLine(`${type} ${name} (${formatBytes(bytes)}) ${fate}`))
+}
+
+/** As many of one fate as can be looked at; the rest are counted. */
+const MOST_FILES = 8
+
+/** By what becomes of them: each fate once, under it the files with their sizes. */
+function fileLines({ files }: OperationPlan): string[] {
+  const fates = [...new Set(files.map(({ fate }) => fate))]
+  return fates.flatMap((fate) => {
+    const all = files.filter((file) => file.fate === fate)
+    const bytes = all.reduce((sum, file) => sum + file.bytes, 0)
+    const shown = all.length <= MOST_FILES + 1 ? all : all.slice(0, MOST_FILES)
+    const more = all.length - shown.length
+    return [
+      all.length === 1 ? `${oneLine(fate)}:` : `${oneLine(fate)}, ${formatBytes(bytes)} in all:`,
+      ...shown.map((file) => ` ${oneLine(file.path)}  ${formatBytes(file.bytes)}`),
+      ...(more > 0 ? [` … and ${more} more`] : []),
+    ]
+  })
 }
 
 /** The three figures of the seed's message: required with the margin, available, to free. */

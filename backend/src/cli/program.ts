@@ -1,11 +1,14 @@
 import { Command, CommanderError } from 'commander'
 import { ERROR_CODES, isSandlabError, SandlabError } from '../domain/error.js'
 import { z } from 'zod'
+import { addConfigCommands } from './config-commands.js'
 import { addConsoleCommand } from './console-command.js'
 import { addCloneCommand } from './clone-command.js'
 import { addCreateCommand } from './create-command.js'
+import { addDeleteCommand } from './delete-command.js'
 import { addDoctorCommand, ProblemsFound } from './doctor.js'
 import { addDownCommand } from './down.js'
+import { addDriveCommands } from './drive-commands.js'
 import { addImageCommands } from './image-commands.js'
 import type { Io } from './io.js'
 import { addNodeChangeCommands } from './node-changes.js'
@@ -14,14 +17,22 @@ import { addOperationCommands } from './operation-commands.js'
 import { addPeopleCommands } from './people-commands.js'
 import { PlanRefused } from './plan-view.js'
 import { addRecordCommands } from './record-commands.js'
+import { addResetCommand } from './reset-command.js'
 import { addSessionCommands } from './session-commands.js'
+import { addSettingsCommands } from './settings-commands.js'
+import { addSnapshotCommands } from './snapshot-commands.js'
+import { snapshotVerbFirst } from './snapshot-words.js'
 import { oneLine, paint, wrap } from './text.js'
+import { addStorageCommands } from './storage-commands.js'
+import { addTestBootCommand } from './test-boot-command.js'
+import { addTrashCommands } from './trash-commands.js'
+import { addUndoCommand } from './undo-command.js'
 import { addUpCommand } from './up.js'
 
 /** Runs one command line and returns the exit code. Never throws, never ends the process. */
 export async function runCli(argv: string[], io: Io, version: string): Promise<number> {
   try {
-    await buildProgram(io, version).parseAsync(argv, { from: 'user' })
+    await buildProgram(io, version).parseAsync(snapshotVerbFirst(argv), { from: 'user' })
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has said what is wrong
@@ -45,15 +56,25 @@ function buildProgram(io: Io, version: string): Command {
   addDownCommand(program, io)
   addDoctorCommand(program, io)
   addNodeCommands(program, io)
+  addConfigCommands(program, io)
   addCreateCommand(program, io)
   addCloneCommand(program, io)
   addNodeChangeCommands(program, io)
+  addDeleteCommand(program, io)
+  addResetCommand(program, io)
+  addTrashCommands(program, io)
+  addStorageCommands(program, io)
+  addSnapshotCommands(program, io)
+  addDriveCommands(program, io)
+  addTestBootCommand(program, io)
   addConsoleCommand(program, io)
   addImageCommands(program, io)
   addSessionCommands(program, io)
   addPeopleCommands(program, io)
   addOperationCommands(program, io)
+  addUndoCommand(program, io)
   addRecordCommands(program, io)
+  addSettingsCommands(program, io)
   for (const command of allCommands(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => void io.stdout.write(text),

@@ -9,6 +9,8 @@ import { oneLine, paint } from './text.js'
  */
 export interface Progress {
   update(stage: Stage): void
+  /** A line that stays, above the live one. */
+  note(text: string): void
   /** Ends with the outcome; the time is added when it took longer than 2 s. */
   succeed(text: string): void
   fail(text: string): void
@@ -51,6 +53,7 @@ function liveLine(io: Io, first: string): Progress {
     update(next) {
       stage = next
     },
+    note: (text) => void io.stderr.write(`\r\u001B[2K${text}\n`),
     succeed: (words) => end(paint(io, io.stderr, 'green', '✓'), words),
     fail: (words) => end(paint(io, io.stderr, 'red', '✗'), words),
     clear,
@@ -76,6 +79,7 @@ function plainLines(io: Io, first: string): Progress {
       if (words === last && far.length > 0 && Date.now() - saidAt >= SAY_AGAIN_MS) say([words, ...far].join(' · '))
       sayOnce(words)
     },
+    note: say,
     succeed: (words) => sayOnce(`${words}${timeTaken(startedAt)}`),
     fail: (words) => sayOnce(`${words}${timeTaken(startedAt)}`),
     clear: () => undefined,

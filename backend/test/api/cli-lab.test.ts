@@ -49,7 +49,7 @@ describe("a node's life", () => {
     expect(made).toMatchObject({ exitCode: 0 })
     expect(made.out).toContain('Status\tstopped')
     expect((await as(anna, 'ls')).out).toMatch(/^web-1\tstopped\tanna\tempty\t1\t64\.0 MiB\t32\.0 MiB\t/)
-    expect((await as(boss, 'show', 'anna/web-1')).out).toContain('Owner\tanna')
+    expect((await as(boss, 'show', 'anna/web-1', '--summary')).out).toContain('Owner\tanna')
 
     expect(await as(anna, 'set', 'web-1', '--cpus', '2', '--memory', '128M')).toMatchObject({ exitCode: 0 })
     expect(await as(anna, 'start', 'web-1')).toMatchObject({ exitCode: 0 })

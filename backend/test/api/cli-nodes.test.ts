@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { aNode, aUser, uuid } from '../support/cli-fixtures.js'
+import { aNode, aPlan, aUser, uuid } from '../support/cli-fixtures.js'
 import { cli, refusal, startCli, startStubApi, type StubApi, type StubRoutes } from '../support/cli.js'
 import { until } from '../support/until.js'
 
@@ -70,7 +70,7 @@ describe('sandlabx ls', () => {
       'GET /api/nodes': { body: { nodes: [nasty] } },
       [`GET /api/nodes/${uuid(1)}`]: { body: { node: nasty } },
     })
-    const { out } = await cli(['show', 'web-1'], { env: api.env })
+    const { out } = await cli(['show', 'web-1', '--summary'], { env: api.env })
     expect(out).toContain('Image\tdebian-12 (xy')
     expect(out).toContain('Reason\ta b c\n')
     // oxlint-disable-next-line no-control-regex -- that is what must not be there
@@ -92,7 +92,7 @@ describe('which node is meant', () => {
       ['bert/web-1', uuid(2)],
       ['db', uuid(3)],
     ] as const) {
-      const { exitCode, out } = await cli(['show', name], { env: api.env })
+      const { exitCode, out } = await cli(['show', name, '--summary'], { env: api.env })
       expect({ exitCode, id: out.includes(`Id\t${id}`) }).toEqual({ exitCode: 0, id: true })
     }
   })
@@ -226,7 +226,7 @@ describe('sandlabx create', () => {
     [['stopp', 'x'], "unknown command 'stopp'"],
     [['start'], "missing required argument 'node'"],
     [['set', 'x'], 'Nothing to change was given'],
-    [['delete', 'x'], 'Add --force.'],
+    [['delete', 'x'], 'then add --force.'],
   ])('refuses %j as a usage error and asks nobody', async (argv, words) => {
     await serve({})
     const { exitCode, err, out } = await cli(argv, { env: api.env })
@@ -262,36 +262,91 @@ describe('sandlabx rename and set', () => {
   })
 })
 
+describe('sandlabx show', () => {
+  it('prints YAML that other commands take, and the facts as its comments', async () => {
+    await serve({
+      'GET /api/nodes': { body: { nodes: [aNode({ statusReason: 'a\nname: evil' })] } },
+      [`GET /api/nodes/${uuid(1)}`]: { body: { node: aNode({ statusReason: 'a\nname: evil' }) } },
+      [`GET /api/nodes/${uuid(1)}/config`]: {
+        bytes: Buffer.from('name: web-1\narguments:\n  - m: 512M\n'),
+        headers: { 'content-type': 'application/yaml' },
+      },
+    })
+    const { exitCode, out } = await cli(['show', 'web-1'], { env: api.env })
+    expect(exitCode).toBe(0)
+    const lines = out.split('\n')
+    expect(lines.filter((line) => !line.startsWith('#'))).toEqual(['name: web-1', 'arguments:', '  - m: 512M', ''])
+    expect(lines).toContain('# Reason         a name: evil')
+    const json = await cli(['show', 'web-1', '--json'], { env: api.env })
+    expect(JSON.parse(json.out)).toMatchObject({ node: { name: 'web-1' } })
+  })
+})
+
 describe('sandlabx delete', () => {
-  const plan = {
-    node: { id: uuid(2), name: 'db' },
-    keepsStorage: true,
-    files: [{ path: '/overlays/node_x.qcow2', bytes: 1024 ** 2, what: 'disk' }],
-  }
+  const plan = aPlan({
+    kind: 'node.delete',
+    title: 'Delete db',
+    steps: [],
+    creates: [],
+    space: [],
+    files: [{ path: '/overlays/node_x.qcow2', bytes: 1024 ** 2, fate: 'is kept' }],
+  })
   const routes: StubRoutes = {
     'GET /api/nodes': { body: { nodes: two } },
-    [`GET /api/nodes/${uuid(2)}/delete-plan`]: { body: { plan } },
+    [`DELETE /api/nodes/${uuid(2)}?dryRun=true`]: { body: { plan } },
+    [`DELETE /api/nodes/${uuid(2)}?deleteStorage=true&dryRun=true`]: { body: { plan } },
     [`DELETE /api/nodes/${uuid(2)}`]: { status: 204 },
     [`DELETE /api/nodes/${uuid(2)}?deleteStorage=true`]: { status: 204 },
+    [`DELETE /api/nodes/${uuid(1)}?deleteStorage=true&keepSnapshots=true&dryRun=true`]: { body: { plan } },
+    [`DELETE /api/nodes/${uuid(2)}?deleteStorage=true&keepSnapshots=true&dryRun=true`]: { body: { plan } },
+    [`DELETE /api/nodes/${uuid(1)}?deleteStorage=true&keepSnapshots=true`]: { status: 204 },
+    [`DELETE /api/nodes/${uuid(2)}?deleteStorage=true&keepSnapshots=true`]: { status: 204 },
   }
+  const deletes = () =>
+    api.requests.filter(({ line }) => line.startsWith('DELETE') && !line.includes('dryRun')).map(({ line }) => line)
 
-  it('does not ask with --force, and keeps the storage unless told', async () => {
+  it('does not ask with --force, keeps the storage unless told, and says how it comes back', async () => {
     await serve(routes)
     const kept = await cli(['delete', 'db', '--force'], { env: api.env })
     expect(kept).toMatchObject({ exitCode: 0, out: 'db is deleted; its storage is kept.\n' })
+    expect(kept.err).toContain(`sandlabx storage attach db /overlays/node_${uuid(1)}.qcow2`)
     const gone = await cli(['delete', 'db', '--force', '--delete-storage', '--json'], { env: api.env })
     expect(JSON.parse(gone.out)).toEqual({ deleted: { id: uuid(2), name: 'db' }, plan })
-    expect(api.requests.at(-1)?.line).toBe(`DELETE /api/nodes/${uuid(2)}?deleteStorage=true`)
+    expect(deletes()).toEqual([`DELETE /api/nodes/${uuid(2)}`, `DELETE /api/nodes/${uuid(2)}?deleteStorage=true`])
+  })
+
+  it('deletes several, sparing their snapshots', async () => {
+    await serve(routes)
+    const argv = ['delete', 'web-1', 'db', '--delete-storage', '--keep-snapshots', '--force']
+    const { exitCode, out, err } = await cli(argv, { env: api.env })
+    expect({ exitCode, out }).toEqual({
+      exitCode: 0,
+      out: ['web-1', 'db']
+        .map((n) => `${n} is deleted; its disks are in the trash, its snapshots are kept.\n`)
+        .join(''),
+    })
+    expect(err).toContain('sandlabx trash restore web-1')
+    expect(deletes()).toHaveLength(2)
+  })
+
+  it('refuses a running node before it asks, with the way out', async () => {
+    const refused = aPlan({ refusal: { code: 'wrong_status', message: 'db: The node is running. Stop it first.' } })
+    await serve({ ...routes, [`DELETE /api/nodes/${uuid(2)}?dryRun=true`]: { body: { plan: refused } } })
+    const { exitCode, err } = await cli(['delete', 'db'], { env: api.env, terminal: true })
+    expect(exitCode).toBe(1)
+    expect(err).toContain('db: The node is running. Stop it first.\n          → sandlabx stop db\n')
+    expect(deletes()).toEqual([])
   })
 
   it('shows the plan and asks on a terminal; Enter alone means no', async () => {
     await serve(routes)
-    const run = startCli(['delete', 'db', '--delete-storage'], { env: api.env, terminal: true })
+    const run = startCli(['delete', 'db'], { env: api.env, terminal: true, columns: 80 })
     await until(() => run.err().includes('Delete db?'))
-    expect(run.err()).toContain('Moved to the trash:\n  /overlays/node_x.qcow2 (disk, 1.0 MiB)')
+    expect(run.err()).toContain('Files     is kept:\n           /overlays/node_x.qcow2  1.0 MiB\n')
+    expect(run.err()).toContain('The storage is KEPT: it can be attached again.')
     run.type('\r')
     expect((await run.result).exitCode).toBe(130)
-    expect(api.requests.filter((request) => request.line.startsWith('DELETE'))).toEqual([])
+    expect(deletes()).toEqual([])
   })
 
   it('deletes when the answer is yes, and not on Ctrl-C', async () => {
@@ -304,7 +359,7 @@ describe('sandlabx delete', () => {
     await until(() => agreed.err().includes('Delete db?'))
     agreed.type('y')
     expect((await agreed.result).exitCode).toBe(0)
-    expect(api.requests.filter((request) => request.line.startsWith('DELETE'))).toHaveLength(1)
+    expect(deletes()).toHaveLength(1)
   })
 })
 

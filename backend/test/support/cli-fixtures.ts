@@ -3,6 +3,10 @@ import { nodeViewSchema, type NodeView } from '../../src/domain/node.js'
 import { operationSchema, type Operation } from '../../src/domain/operation.js'
 import { operationPlanSchema, type OperationPlan } from '../../src/domain/plan.js'
 import { imageViewSchema } from '../../src/domain/image.js'
+import { driveViewSchema, NO_LIMITS, type DriveView } from '../../src/domain/drive.js'
+import { snapshotViewSchema, type SnapshotView } from '../../src/domain/snapshot.js'
+import { orphanSchema, verifyReportSchema, type Orphan, type VerifyReport } from '../../src/domain/storage.js'
+import { trashViewSchema, type TrashView } from '../../src/domain/trash.js'
 import { userSchema, type User } from '../../src/domain/user.js'
 
 const AT = '2026-11-21T07:42:10.000Z'
@@ -36,6 +40,8 @@ export function aNode(changes: Partial<Record<keyof NodeView, unknown>> = {}): N
     startedAt: AT,
     accelerator: 'tcg',
     lastExit: null,
+    snapshotSchedule: null,
+    drivesPending: false,
     actions: {
       start: null,
       stop: null,
@@ -135,6 +141,116 @@ export function aPlan(changes: Partial<Record<keyof OperationPlan, unknown>> = {
     replaces: [],
     warnings: [],
     refusal: null,
+    ...changes,
+  })
+}
+
+const GIB = 1024 ** 3
+
+export function aTrashEntry(changes: Partial<Record<keyof TrashView, unknown>> = {}): TrashView {
+  return trashViewSchema.parse({
+    id: `2026-11-21T07-42-10.000Z_${uuid(1)}`,
+    at: AT,
+    purgedAt: '2026-11-28T07:42:10.000Z',
+    reason: 'deleted',
+    title: 'node web-1',
+    ownerId: uuid(100),
+    ownerLogin: 'anna',
+    actorLogin: 'anna',
+    operationId: uuid(50),
+    nodeName: 'web-1',
+    usedBytes: GIB,
+    files: [{ path: `/overlays/node_${uuid(1)}.qcow2`, bytes: GIB }],
+    refusal: null,
+    ...changes,
+  })
+}
+
+export function anOrphan(changes: Partial<Record<keyof Orphan, unknown>> = {}): Orphan {
+  return orphanSchema.parse({
+    path: `/overlays/node_${uuid(9)}.qcow2`,
+    usedBytes: 5 * GIB,
+    sizeBytes: 5 * GIB,
+    virtualSizeBytes: 10 * GIB,
+    format: 'qcow2',
+    changedAt: AT,
+    kind: 'disk',
+    formerly: { nodeName: 'old', nodeId: uuid(9), ownerId: uuid(100), ownerLogin: 'anna' },
+    snapshotName: null,
+    backing: { path: '/images/debian-12.qcow2', present: true },
+    fault: null,
+    ...changes,
+  })
+}
+
+export function aSnapshot(changes: Partial<Record<keyof SnapshotView, unknown>> = {}): SnapshotView {
+  return snapshotViewSchema.parse({
+    id: uuid(70),
+    nodeId: uuid(1),
+    name: 'monday',
+    note: 'before the upgrade',
+    parentId: null,
+    disks: [{ driveId: 'root', layerId: uuid(80) }],
+    memory: null,
+    consistency: 'stopped',
+    automatic: null,
+    cpus: 2,
+    memoryMib: 512,
+    createdAt: AT,
+    actorLogin: 'anna',
+    operationId: uuid(50),
+    usedBytes: GIB,
+    current: true,
+    usedBy: [],
+    ...changes,
+  })
+}
+
+export function aDrive(changes: Partial<Record<keyof DriveView, unknown>> = {}): DriveView {
+  return driveViewSchema.parse({
+    id: 'data',
+    root: false,
+    source: 'automatic',
+    path: `/overlays/drive_${uuid(60)}.qcow2`,
+    format: 'qcow2',
+    sizeBytes: 10 * GIB,
+    usedBytes: 1024 ** 2,
+    readOnly: false,
+    cache: 'writeback',
+    io: 'threads',
+    limits: NO_LIMITS,
+    appliesAtNextStart: true,
+    missing: false,
+    createdAt: AT,
+    ...changes,
+  })
+}
+
+/** One node with one file that is there and one that is not, and a way to mend it. */
+export function aVerifyReport(changes: Partial<Record<keyof VerifyReport, unknown>> = {}): VerifyReport {
+  return verifyReportSchema.parse({
+    at: AT,
+    level: 'chain',
+    ok: false,
+    subjects: [
+      {
+        type: 'node',
+        id: uuid(1),
+        name: 'web-1',
+        ok: false,
+        findings: [
+          { check: 'exists', path: '/overlays/node_1.qcow2', ok: true, message: 'exists', repairs: [] },
+          { check: 'chain', path: '/overlays/node_1.qcow2', ok: true, message: 'chain whole', repairs: [] },
+          {
+            check: 'exists',
+            path: '/overlays/drive_1.qcow2',
+            ok: false,
+            message: 'MISSING',
+            repairs: [{ repair: 'recreate-drive', title: 'Make it again, empty, with 10 GiB.', argument: null }],
+          },
+        ],
+      },
+    ],
     ...changes,
   })
 }
