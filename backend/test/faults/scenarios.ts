@@ -17,6 +17,7 @@ import { deleteImage } from '../../src/images/removal.js'
 import { about } from '../support/image-room.js'
 import { startPublisher } from '../support/publisher.js'
 import { ACTOR, idOf, type Rooms } from './rooms.js'
+import { TEST_BOOT } from './scenarios-test-boot.js'
 import { TRANSFERS } from './scenarios-transfer.js'
 
 /** What a data folder shows: the state and every file in it. */
@@ -143,6 +144,7 @@ function cloning(name: string, request: Partial<CloneNode> & { name: string }, n
 /** Each operation that changes what is kept. The fixture has nodes alpha (used) and beta, images empty and spare. */
 export const SCENARIOS: readonly Scenario[] = [
   ...TRANSFERS,
+  TEST_BOOT,
   {
     name: 'create',
     kinds: ['node.create'],
