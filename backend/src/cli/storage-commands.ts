@@ -104,7 +104,7 @@ async function attachOrAsk(run: Run, client: Client, body: AttachBody) {
     const candidates = candidatesOf(error)
     if (candidates.length === 0 || body.rebaseTo !== undefined || !canAsk(run.io) || run.output.json) throw error
     run.io.stderr.write(`${(error as SandlabError).message}\n`) // it has candidates
-    const choices = candidates.map((id) => ({ value: id, label: `Stand on ${id}`, hint: 'its content is compared' }))
+    const choices = candidates.map(({ id, title }) => ({ value: id, label: `Stand on ${id}`, hint: title }))
     const chosen = await askChoice(run.io, 'Its base image is missing.', [...choices, { value: '', label: 'Cancel' }])
     if (chosen === '') throw error
     const { operation } = await client.send('POST', ATTACH, { ...body, rebaseTo: chosen }, operationAnswer)
@@ -112,9 +112,10 @@ async function attachOrAsk(run: Run, client: Client, body: AttachBody) {
   }
 }
 
-const candidatesSchema = z.object({ candidates: z.array(z.string()) })
+const candidatesSchema = z.object({ candidates: z.array(z.object({ id: z.string(), title: z.string() })) })
+type Candidate = z.infer<typeof candidatesSchema>['candidates'][number]
 
-function candidatesOf(error: unknown): string[] {
+function candidatesOf(error: unknown): Candidate[] {
   if (!isSandlabError(error, 'base_missing')) return []
   return candidatesSchema.safeParse(error.details).data?.candidates ?? []
 }

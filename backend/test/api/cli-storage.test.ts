@@ -67,7 +67,7 @@ describe('sandlabx storage attach', () => {
   const line = 'POST /api/storage/attach'
   const done = operation('node.attach', 'Attach old.qcow2 as web')
   const missing = refusal('base_missing', 'The base image debian-11 is missing.', 'Give --rebase-to.', {
-    candidates: ['debian-12'],
+    candidates: [{ id: 'debian-12', title: 'Debian 12' }],
   })
 
   it('sends the path and the YAML, and says how to start the node', async () => {
