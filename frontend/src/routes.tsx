@@ -21,6 +21,8 @@ import {
   readNodesSearch,
   readOperationsSearch,
   readPeopleSearch,
+  readSnapshotsSearch,
+  readStorageSearch,
 } from './search.js'
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
@@ -57,7 +59,13 @@ const nodeConsole = createRoute({
 const nodeDisk = createRoute({
   getParentRoute: () => node,
   path: 'disk',
-  component: lazyRouteComponent(() => import('./pages/node/DiskTab.js'), 'DiskTab'),
+  component: lazyRouteComponent(() => import('./pages/node/DisksTab.js'), 'DisksTab'),
+})
+const nodeSnapshots = createRoute({
+  getParentRoute: () => node,
+  path: 'snapshots',
+  validateSearch: readSnapshotsSearch,
+  component: lazyRouteComponent(() => import('./pages/node/SnapshotsTab.js'), 'SnapshotsTab'),
 })
 const nodeEvents = createRoute({
   getParentRoute: () => node,
@@ -81,6 +89,17 @@ const images = createRoute({
   path: 'images',
   validateSearch: readImagesSearch,
   component: lazyRouteComponent(() => import('./pages/ImagesPage.js'), 'ImagesPage'),
+})
+const storage = createRoute({
+  getParentRoute: () => root,
+  path: 'storage',
+  validateSearch: readStorageSearch,
+  component: lazyRouteComponent(() => import('./pages/StoragePage.js'), 'StoragePage'),
+})
+const trash = createRoute({
+  getParentRoute: () => root,
+  path: 'trash',
+  component: lazyRouteComponent(() => import('./pages/TrashPage.js'), 'TrashPage'),
 })
 const operations = createRoute({
   getParentRoute: () => root,
@@ -119,9 +138,11 @@ const account = createRoute({
 const routeTree = root.addChildren([
   home,
   nodes,
-  node.addChildren([nodeOverview, nodeConsole, nodeDisk, nodeEvents, nodeSettings]),
+  node.addChildren([nodeOverview, nodeConsole, nodeDisk, nodeSnapshots, nodeEvents, nodeSettings]),
   consoles,
   images,
+  storage,
+  trash,
   operations,
   operation,
   people,

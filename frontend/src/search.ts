@@ -21,6 +21,9 @@ export function readNodesSearch(search: Record<string, unknown>) {
     many: readOne(search['many'], ['yes']),
     /** The id of the node that the clone dialog is about. */
     clone: readText(search['clone'], 80),
+    /** Likewise the dialogs for a reset and for a test boot. */
+    reset: readText(search['reset'], 80),
+    boot: readText(search['boot'], 80),
   })
 }
 export type NodesSearch = ReturnType<typeof readNodesSearch>
@@ -65,3 +68,21 @@ export function readOperationsSearch(search: Record<string, unknown>) {
   })
 }
 export type OperationsSearch = ReturnType<typeof readOperationsSearch>
+
+export const STORAGE_TABS = ['nodes', 'images', 'snapshots', 'trash', 'orphans', 'verify', 'settings'] as const
+export type StorageTab = (typeof STORAGE_TABS)[number]
+
+export function readStorageSearch(search: Record<string, unknown>) {
+  return said({
+    tab: readOne(search['tab'], STORAGE_TABS),
+    q: readText(search['q']),
+    /** The operation of the verify that is looked at. */
+    report: readText(search['report'], 80),
+  })
+}
+export type StorageSearch = ReturnType<typeof readStorageSearch>
+
+/** The snapshots of a node: the dialog for a new one is open. */
+export function readSnapshotsSearch(search: Record<string, unknown>) {
+  return said({ new: readOne(search['new'], ['yes']) })
+}

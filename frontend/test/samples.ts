@@ -32,6 +32,8 @@ export function sampleNode(change: Partial<Record<keyof NodeView, unknown>> = {}
     startedAt: null,
     accelerator: null,
     lastExit: null,
+    snapshotSchedule: null,
+    drivesPending: false,
     ...change,
   } as NodeView // the ids are brands over strings
   const actions = NODE_ACTIONS.map((action) => [action, nodeRefuses(action, node.status) ?? null])

@@ -1,7 +1,6 @@
 import type { batchCreateSchema, cloneNodeSchema } from '@domain/node.js'
 import type { Operation } from '@domain/operation.js'
-import type { SnapshotView } from '@domain/snapshot.js'
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { z } from 'zod'
 import { request } from './client.js'
 import { rememberOperation } from './operations.js'
@@ -9,15 +8,6 @@ import { rememberOperation } from './operations.js'
 /** What is sent: fields with a default may be left out. */
 export type CloneRequest = z.input<typeof cloneNodeSchema>
 export type BatchRequest = z.input<typeof batchCreateSchema>
-
-/** Newest first. */
-export function useSnapshots(nodeId: string) {
-  return useQuery({
-    queryKey: ['nodes', nodeId, 'snapshots'],
-    queryFn: async ({ signal }) =>
-      (await request<{ snapshots: SnapshotView[] }>('GET', `nodes/${nodeId}/snapshots`, { signal })).snapshots,
-  })
-}
 
 export function useCloneNode(nodeId: string) {
   const client = useQueryClient()

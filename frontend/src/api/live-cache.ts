@@ -27,11 +27,13 @@ export function createLiveCache(client: QueryClient): LiveCache {
     startOver(what) {
       revisions.clear()
       askAnew(client, {
-        predicate: ({ queryKey }) => what === 'everything' || queryKey[0] === 'nodes' || queryKey[0] === 'operations',
+        predicate: ({ queryKey: [first] }) => what === 'everything' || LIVE.has(first),
       })
     },
   }
 }
+
+const LIVE: ReadonlySet<unknown> = new Set(['nodes', 'operations', 'storage'])
 
 const APPLY: Record<Topic, (client: QueryClient, event: LiveEvent) => void> = {
   nodes: applyNode,
@@ -43,7 +45,10 @@ const APPLY: Record<Topic, (client: QueryClient, event: LiveEvent) => void> = {
   },
   audit: (client) => askAgain(client, 'audit'),
   health: (client) => askAgain(client, 'health'),
-  storage: (client) => askAgain(client, 'storage'),
+  storage: (client) => {
+    askAgain(client, 'storage')
+    askAboutParts(client)
+  },
 }
 
 function applyNode(client: QueryClient, { id, data }: LiveEvent): void {
@@ -61,7 +66,15 @@ function applyOperation(client: QueryClient, { data }: LiveEvent): void {
   if (operation) rememberOperation(client, operation)
   else askAgain(client, 'operations')
   overtake(client, { queryKey: operationsQuery.queryKey, exact: true })
-  if (operation?.endedAt && operation.target?.type === 'image') askAgain(client, 'images')
+  if (!operation?.endedAt) return
+  if (operation.target?.type === 'image') askAgain(client, 'images')
+  askAgain(client, 'storage')
+  askAboutParts(client)
+}
+
+/** Snapshots, drives and events of nodes: only those that are shown are asked for again. */
+function askAboutParts(client: QueryClient): void {
+  void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] === 'nodes' && queryKey.length > 2 })
 }
 
 /** An answer under way was made before this event and would overwrite it: ask again instead. */

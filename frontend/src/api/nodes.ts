@@ -11,6 +11,7 @@ import {
 } from '@tanstack/react-query'
 import type { z } from 'zod'
 import { request } from './client.js'
+import { isDeleting } from './work.js'
 
 /** What is sent: fields with a default may be left out. */
 export type NewNode = z.input<typeof createNodeSchema>
@@ -60,14 +61,7 @@ export function rememberNode(client: QueryClient, node: NodeView): void {
 
 export function forgetNode(client: QueryClient, id: string): void {
   client.setQueryData(nodesQuery.queryKey, (nodes) => nodes?.filter((node) => node.id !== id))
-  const byUs = client.isMutating({ mutationKey: deleteKey, predicate: ({ state }) => isAbout(state.variables, id) })
-  if (!byUs) void client.invalidateQueries({ queryKey: nodeKey(id) }) // its page is left anyway when we delete it
-}
-
-const deleteKey = ['delete-node'] as const
-
-function isAbout(variables: unknown, id: string): boolean {
-  return typeof variables === 'object' && variables !== null && 'id' in variables && variables.id === id
+  if (!isDeleting(client, id)) void client.invalidateQueries({ queryKey: nodeKey(id) })
 }
 
 /** `guestPassword` is the generated one, answered once; null when one was given or the image takes none. */
@@ -85,18 +79,6 @@ export function useUpdateNode(id: string) {
   return useMutation({
     mutationFn: (change: UpdateNode) => request<{ node: NodeView }>('PATCH', `nodes/${id}`, { body: change }),
     onSuccess: ({ node }) => rememberNode(client, node),
-  })
-}
-
-export function useDeleteNode() {
-  const client = useQueryClient()
-  return useMutation({
-    mutationKey: deleteKey,
-    mutationFn: ({ id, deleteStorage }: { id: string; deleteStorage: boolean }) =>
-      request<void>('DELETE', `nodes/${id}${deleteStorage ? '?deleteStorage=true' : ''}`),
-    onSuccess: (_nothing, { id }) => {
-      client.setQueryData(nodesQuery.queryKey, (nodes) => nodes?.filter((node) => node.id !== id))
-    },
   })
 }
 

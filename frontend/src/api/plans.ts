@@ -6,7 +6,7 @@ import { request } from './client.js'
 const PAUSE_MS = 350
 
 export interface Asked {
-  method: 'POST' | 'DELETE'
+  method: 'POST' | 'PATCH' | 'DELETE'
   /** Below `/api`, with its query if it has one. */
   path: string
   body?: unknown

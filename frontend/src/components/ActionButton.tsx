@@ -14,16 +14,33 @@ type ActionButtonProps = Shared &
     className?: string
     'aria-label'?: string
     'data-autofocus'?: boolean
+    /** Red: something goes. */
+    danger?: boolean
   }
 
 /** A button that says why when it can't be used: it keeps the focus and shows the reason on hover and focus. */
-export function ActionButton({ reason, onClick, children, type = 'button', ...rest }: ActionButtonProps) {
-  const button = (
-    <Button size="sm" {...rest} type={reason ? 'button' : type} {...guarded(reason, onClick)}>
-      {children}
-    </Button>
+export function ActionButton({
+  reason,
+  onClick,
+  children,
+  type = 'button',
+  danger = false,
+  ...rest
+}: ActionButtonProps) {
+  // Always in a tooltip: a reason that comes or goes must not take the focus away.
+  return (
+    <Tooltip label={reason ?? ''} disabled={!reason}>
+      <Button
+        size="sm"
+        {...rest}
+        {...(danger && !reason ? { 'data-danger': true } : {})}
+        type={reason ? 'button' : type}
+        {...guarded(reason, onClick)}
+      >
+        {children}
+      </Button>
+    </Tooltip>
   )
-  return reason ? <Tooltip label={reason}>{button}</Tooltip> : button
 }
 
 interface IconProps extends Shared {

@@ -1,12 +1,15 @@
 import type { NodeView } from '@domain/node.js'
 import { ActionIcon, Menu } from '@mantine/core'
 import {
+  IconCamera,
   IconCopyPlus,
   IconDots,
+  IconHeartRateMonitor,
   IconPlayerPlay,
   IconPlayerStop,
   IconPlugX,
   IconRefresh,
+  IconRestore,
   IconTrash,
 } from '@tabler/icons-react'
 import { lazy, Suspense, useState } from 'react'
@@ -15,8 +18,17 @@ import { usePowerButtons } from './power.js'
 
 const CloneDialog = lazy(async () => ({ default: (await import('../clone/CloneDialog.js')).CloneDialog }))
 const DeleteNodeDialog = lazy(async () => ({ default: (await import('./DeleteNodeDialog.js')).DeleteNodeDialog }))
+const CreateSnapshotDialog = lazy(async () => ({
+  default: (await import('../snapshots/CreateSnapshotDialog.js')).CreateSnapshotDialog,
+}))
+const ResetNodesDialog = lazy(async () => ({
+  default: (await import('../reset/ResetNodesDialog.js')).ResetNodesDialog,
+}))
+const TestBootDialog = lazy(async () => ({ default: (await import('../test-boot/TestBootDialog.js')).TestBootDialog }))
 const RestartDialog = lazy(async () => ({ default: (await import('./RestartDialog.js')).RestartDialog }))
 const SwitchOffDialog = lazy(async () => ({ default: (await import('./SwitchOffDialog.js')).SwitchOffDialog }))
+
+type NodeDialog = 'clone' | 'snapshot' | 'reset' | 'test-boot' | 'delete' | 'restart' | 'switch-off'
 
 interface Props {
   node: NodeView
@@ -29,7 +41,7 @@ interface Props {
 /** Everything that can be done with a node, in the order of how often it is; what can't be done says why. */
 export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Props) {
   const power = usePowerButtons()
-  const [dialog, setDialog] = useState<'clone' | 'delete' | 'restart' | 'switch-off' | null>(null)
+  const [dialog, setDialog] = useState<NodeDialog | null>(null)
   return (
     <>
       <Menu>
@@ -52,7 +64,16 @@ export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Pro
           <MenuAction icon={IconCopyPlus} reason={node.actions.clone} onClick={() => setDialog('clone')}>
             Clone…
           </MenuAction>
+          <MenuAction icon={IconCamera} reason={node.actions.snapshot} onClick={() => setDialog('snapshot')}>
+            Take a snapshot…
+          </MenuAction>
+          <MenuAction icon={IconHeartRateMonitor} onClick={() => setDialog('test-boot')}>
+            Test boot…
+          </MenuAction>
           <Menu.Divider />
+          <MenuAction icon={IconRestore} reason={node.actions.reset} onClick={() => setDialog('reset')}>
+            Reset…
+          </MenuAction>
           <MenuAction icon={IconPlugX} reason={node.actions.stop} onClick={() => setDialog('switch-off')}>
             Switch off now…
           </MenuAction>
@@ -63,6 +84,11 @@ export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Pro
       </Menu>
       <Suspense>
         {dialog === 'clone' && <CloneDialog node={node} onClose={() => setDialog(null)} />}
+        {dialog === 'snapshot' && <CreateSnapshotDialog node={node} onClose={() => setDialog(null)} />}
+        {dialog === 'reset' && <ResetNodesDialog nodes={[node]} onClose={() => setDialog(null)} />}
+        {dialog === 'test-boot' && (
+          <TestBootDialog name={node.name} of={{ nodeId: node.id }} onClose={() => setDialog(null)} />
+        )}
         {dialog === 'delete' && (
           <DeleteNodeDialog node={node} onClose={() => setDialog(null)} {...(onDeleted ? { onDeleted } : {})} />
         )}

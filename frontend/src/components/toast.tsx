@@ -1,4 +1,5 @@
 import type { Operation } from '@domain/operation.js'
+import { Button } from '@mantine/core'
 import { notifications } from '@mantine/notifications'
 import { ApiError } from '../api/client.js'
 import classes from './toast.module.css'
@@ -7,6 +8,32 @@ import { Words } from './Words.js'
 /** Says that something is done. Goes away by itself. */
 export function toastDone(message: string): void {
   notifications.show({ message, color: 'teal', autoClose: 4000, withBorder: false })
+}
+
+/** Says that something is done and offers to take it back; stays long enough to be read and reached. */
+export function toastUndoable(message: string, onUndo: () => void): void {
+  const id = `undo-${Math.random()}`
+  notifications.show({
+    id,
+    color: 'teal',
+    autoClose: 12_000,
+    withBorder: false,
+    message: (
+      <span className={classes['undoable']}>
+        <span>{message}</span>
+        <Button
+          size="xs"
+          variant="default"
+          onClick={() => {
+            notifications.hide(id)
+            onUndo()
+          }}
+        >
+          Undo
+        </Button>
+      </span>
+    ),
+  })
 }
 
 /** Says that something failed. Stays until it is put away, so that it can be read. */

@@ -14,7 +14,8 @@ const route = getRouteApi('/nodes/$nodeId')
 const TABS = [
   { to: '/nodes/$nodeId', label: 'Overview', exact: true },
   { to: '/nodes/$nodeId/console', label: 'Console', exact: false },
-  { to: '/nodes/$nodeId/disk', label: 'Disk', exact: false },
+  { to: '/nodes/$nodeId/disk', label: 'Disks', exact: false },
+  { to: '/nodes/$nodeId/snapshots', label: 'Snapshots', exact: false },
   { to: '/nodes/$nodeId/events', label: 'Events', exact: false },
   { to: '/nodes/$nodeId/settings', label: 'Settings', exact: false },
 ] as const

@@ -30,6 +30,11 @@ const CreateManyDialog = lazy(async () => ({
 }))
 const CloneDialog = lazy(async () => ({ default: (await import('../clone/CloneDialog.js')).CloneDialog }))
 
+const ResetNodesDialog = lazy(async () => ({
+  default: (await import('../reset/ResetNodesDialog.js')).ResetNodesDialog,
+}))
+const TestBootDialog = lazy(async () => ({ default: (await import('../test-boot/TestBootDialog.js')).TestBootDialog }))
+
 const SafeModeNotice = lazy(async () => ({ default: (await import('../components/SafeModeNotice.js')).SafeModeNotice }))
 
 const route = getRouteApi('/nodes')
@@ -58,6 +63,8 @@ export function NodesPage() {
   const narrow = useMediaQuery('(max-width: 47.99em)', false, { getInitialValueInEffect: false })
   const view = narrow ? 'cards' : (search.view ?? (staff ? 'table' : 'cards'))
   const cloned = all.find((node) => node.id === search.clone && node.actions.clone === null)
+  const reset = all.find((node) => node.id === search.reset && node.actions.reset === null)
+  const booted = all.find((node) => node.id === search.boot)
   const list = useListKeys({ nodes: shown, selection, filterField, columns: view === 'cards' })
 
   if (nodes.isPending) return <NodesSkeleton />
@@ -123,6 +130,10 @@ export function NodesPage() {
         {search.new && <CreateNodeDialog begin={search.new} onClose={() => change({ new: undefined })} />}
         {search.many && <CreateManyDialog onClose={() => change({ many: undefined })} />}
         {cloned && <CloneDialog node={cloned} onClose={() => change({ clone: undefined })} />}
+        {reset && <ResetNodesDialog nodes={[reset]} onClose={() => change({ reset: undefined })} />}
+        {booted && (
+          <TestBootDialog name={booted.name} of={{ nodeId: booted.id }} onClose={() => change({ boot: undefined })} />
+        )}
       </Suspense>
     </>
   )

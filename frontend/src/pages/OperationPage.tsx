@@ -12,6 +12,8 @@ import { itemWords } from '../operations/facts.js'
 import { OperationItems } from '../operations/OperationItems.js'
 import { OperationProgress } from '../operations/OperationProgress.js'
 import { PasswordsButton } from '../operations/PasswordsButton.js'
+import { UndoButton } from '../operations/UndoButton.js'
+import { TestBootResult } from '../test-boot/TestBootResult.js'
 import { download } from '../util/download.js'
 import { NotFoundPage } from './NotFoundPage.js'
 import { OperationFacts } from './operations/OperationFacts.js'
@@ -41,6 +43,7 @@ export function OperationPage() {
           <>
             {running && <CancelOperation operation={operation} size="sm" />}
             <PasswordsButton operation={operation} size="sm" />
+            <UndoButton operation={operation} />
             <ActionButton
               variant="default"
               leftSection={<IconDownload size={15} stroke={1.75} aria-hidden />}
@@ -61,6 +64,14 @@ export function OperationPage() {
             <span>{itemWords(operation.items)}</span>
           </header>
           <OperationItems operation={operation} />
+        </section>
+      )}
+      {operation.kind === 'node.testBoot' && !running && (
+        <section className={classes['section']}>
+          <header>
+            <h2>Report</h2>
+          </header>
+          <TestBootResult operation={operation} />
         </section>
       )}
       <div className={classes['columns']}>

@@ -7,6 +7,7 @@ import { Words } from '../components/Words.js'
 import { formatSize } from '../util/size.js'
 import { namesInShort } from './names-in-short.js'
 import classes from './PlanView.module.css'
+import { PlanFiles } from './PlanFiles.js'
 import { SpaceBar } from './SpaceBar.js'
 
 interface Props {
@@ -37,6 +38,7 @@ function Content({ plan, stale, except }: { plan: OperationPlan; stale: boolean;
   return (
     <div className={classes['content']} data-stale={stale || undefined}>
       <Changes plan={plan} />
+      {plan.files.length > 0 && <PlanFiles files={plan.files} />}
       {plan.space.map((need, index) => (
         <SpaceBar key={`${need.path}-${index}`} need={need} />
       ))}
@@ -76,34 +78,67 @@ function Content({ plan, stale, except }: { plan: OperationPlan; stale: boolean;
   )
 }
 
-const NOUNS = { node: ['node', 'nodes'], layer: ['frozen layer', 'frozen layers'], image: ['image', 'images'] } as const
+type Made = OperationPlan['creates'][number]['type']
 
-function Changes({ plan }: { plan: OperationPlan }) {
-  const kinds = (['node', 'layer', 'image'] as const).map((type) => ({
+const NOUNS: Record<Made, readonly [one: string, many: string]> = {
+  node: ['node', 'nodes'],
+  layer: ['frozen layer', 'frozen layers'],
+  image: ['image', 'images'],
+  snapshot: ['snapshot', 'snapshots'],
+  drive: ['drive', 'drives'],
+}
+const MADE = Object.keys(NOUNS) as Made[] // of a table with just these keys
+
+/** More are folded away: a reset of a whole class is still read at a glance. */
+const SHOWN = 8
+
+function Changes({ plan: { creates, replaces } }: { plan: OperationPlan }) {
+  const kinds = MADE.map((type) => ({
     type,
-    names: plan.creates.filter((one) => one.type === type).map(({ name }) => name),
+    names: creates.filter((one) => one.type === type).map(({ name }) => name),
   }))
+  const rest = replaces.slice(SHOWN)
   return (
-    <ul className={classes['changes']}>
-      {kinds
-        .filter(({ names }) => names.length > 0)
-        .map(({ type, names }) => (
-          <li key={type}>
-            <IconPlus size={14} stroke={2} aria-hidden className={classes['made']} />
-            <span>
-              {names.length} new {NOUNS[type][names.length === 1 ? 0 : 1]}
-              <span className={classes['names']}>{namesInShort(names)}</span>
-            </span>
-          </li>
+    <>
+      <ul className={classes['changes']}>
+        {kinds
+          .filter(({ names }) => names.length > 0)
+          .map(({ type, names }) => (
+            <li key={type}>
+              <IconPlus size={14} stroke={2} aria-hidden className={classes['made']} />
+              <span>
+                {names.length} new {NOUNS[type][names.length === 1 ? 0 : 1]}
+                <span className={classes['names']}>{namesInShort(names)}</span>
+              </span>
+            </li>
+          ))}
+        {replaces.slice(0, SHOWN).map((one) => (
+          <Replaced key={`${one.type}-${one.id}`} one={one} />
         ))}
-      {plan.replaces.map(({ type, id, name, bytes, fate }) => (
-        <li key={`${type}-${id}`}>
-          <IconArrowRight size={14} stroke={2} aria-hidden className={classes['goes']} />
-          <span>
-            <strong>{name}</strong> ({formatSize(bytes)}) {fate}
-          </span>
-        </li>
-      ))}
-    </ul>
+      </ul>
+      {rest.length > 0 && (
+        <details className={classes['steps']}>
+          <summary>
+            {rest.length} more, {formatSize(rest.reduce((sum, { bytes }) => sum + bytes, 0))}
+          </summary>
+          <ul className={classes['changes']}>
+            {rest.map((one) => (
+              <Replaced key={`${one.type}-${one.id}`} one={one} />
+            ))}
+          </ul>
+        </details>
+      )}
+    </>
+  )
+}
+
+function Replaced({ one: { name, bytes, fate } }: { one: OperationPlan['replaces'][number] }) {
+  return (
+    <li>
+      <IconArrowRight size={14} stroke={2} aria-hidden className={classes['goes']} />
+      <span>
+        <strong>{name}</strong> ({formatSize(bytes)}) <Words>{fate}</Words>
+      </span>
+    </li>
   )
 }

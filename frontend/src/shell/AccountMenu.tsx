@@ -1,5 +1,5 @@
 import { Menu, UnstyledButton, useMantineColorScheme, VisuallyHidden } from '@mantine/core'
-import { IconCheck, IconDeviceDesktop, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react'
+import { IconCheck, IconDeviceDesktop, IconLogout, IconMoon, IconSun, IconTrash, IconUser } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import { useCurrentUser } from '../api/current-user.js'
 import { useSignOut } from '../api/session.js'
@@ -35,6 +35,9 @@ export function AccountMenu() {
         <Menu.Divider />
         <Menu.Item component={Link} to="/account" leftSection={<IconUser size={15} stroke={1.6} />}>
           My account
+        </Menu.Item>
+        <Menu.Item component={Link} to="/trash" leftSection={<IconTrash size={15} stroke={1.6} />}>
+          Trash
         </Menu.Item>
         <Menu.Divider />
         {THEMES.map(({ value, label, icon: Icon }) => (

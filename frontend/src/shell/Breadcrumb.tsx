@@ -10,7 +10,7 @@ export function Breadcrumb() {
   const { nodeId, operationId } = useParams({ strict: false })
   const places = usePlaces()
   const place = places.find((one) => pathname.includes(one.to))
-  const label = place?.label ?? (pathname.includes('/account') ? 'My account' : 'SandLabX')
+  const label = place?.label ?? elsewhere(pathname)
   return (
     <nav className={classes['trail']} aria-label="Breadcrumb">
       <ol>
@@ -36,6 +36,11 @@ export function Breadcrumb() {
       </ol>
     </nav>
   )
+}
+
+function elsewhere(pathname: string): string {
+  if (pathname.includes('/account')) return 'My account'
+  return pathname.includes('/trash') ? 'Trash' : 'SandLabX'
 }
 
 function NodeName({ id }: { id: string }) {

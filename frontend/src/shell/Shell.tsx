@@ -69,6 +69,7 @@ export function Shell() {
 function useTopics(): Topic[] {
   const may = useMay()
   const topics: Topic[] = ['nodes', 'images', 'operations']
+  if (may('storage.read')) topics.push('storage')
   if (may('user.list')) topics.push('users')
   if (may('audit.read')) topics.push('audit')
   if (may('health.readDetails')) topics.push('health')

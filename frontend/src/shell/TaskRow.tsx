@@ -3,6 +3,7 @@ import { UnstyledButton } from '@mantine/core'
 import { IconChevronRight } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
+import { useMay } from '../api/current-user.js'
 import { Mark } from '../components/Mark.js'
 import { RelativeTime } from '../components/RelativeTime.js'
 import { Words } from '../components/Words.js'
@@ -12,6 +13,8 @@ import { endingWords, tookWords } from '../operations/facts.js'
 import { OperationItems } from '../operations/OperationItems.js'
 import { OperationProgress } from '../operations/OperationProgress.js'
 import { PasswordsButton } from '../operations/PasswordsButton.js'
+import { mayBeUndone } from '../operations/undo.js'
+import { UndoButton } from '../operations/UndoButton.js'
 import { clockTime } from '../util/time.js'
 import { useNow } from '../util/use-now.js'
 import classes from './TaskRow.module.css'
@@ -52,6 +55,8 @@ export function TaskRow({ operation }: { operation: Operation }) {
 /** The way to what it made. */
 function Made({ operation }: { operation: Operation }) {
   const { kind, state, target, items } = operation
+  if (mayBeUndone(operation)) return <UndoButton operation={operation} size="xs" />
+  if (kind === 'node.testBoot' || kind === 'storage.verify') return <Report operation={operation} />
   if (items.length > 1) return <PasswordsButton operation={operation} />
   if (state !== 'succeeded' || kind.endsWith('.delete')) return null
   const made = items[0]?.id ?? target?.id
@@ -63,6 +68,24 @@ function Made({ operation }: { operation: Operation }) {
   ) : (
     <Link to="/nodes/$nodeId" params={{ nodeId: made }}>
       Open the node
+    </Link>
+  )
+}
+
+/** Where what it found is told, also when it failed. */
+function Report({ operation: { kind, id, state } }: { operation: Operation }) {
+  const storage = useMay()('storage.read')
+  if (kind === 'node.testBoot' && state !== 'cancelled') {
+    return (
+      <Link to="/operations/$operationId" params={{ operationId: id }}>
+        See the report
+      </Link>
+    )
+  }
+  if (kind !== 'storage.verify' || state !== 'succeeded' || !storage) return null
+  return (
+    <Link to="/storage" search={{ tab: 'verify' }}>
+      See the report
     </Link>
   )
 }

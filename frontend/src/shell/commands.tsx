@@ -1,16 +1,21 @@
 import type { NodeView } from '@domain/node.js'
 import type { MantineColorScheme } from '@mantine/core'
 import {
+  IconCamera,
   IconChecklist,
   IconCopyPlus,
+  IconHeartRateMonitor,
   IconKeyboard,
   IconMoon,
   IconPlayerPlay,
   IconPlayerStop,
   IconPlus,
+  IconRestore,
+  IconShieldCheck,
   IconStack2,
   IconSun,
   IconTerminal2,
+  IconTrash,
   IconUser,
 } from '@tabler/icons-react'
 import type { UseNavigateResult } from '@tanstack/react-router'
@@ -60,7 +65,7 @@ export function nodeCommands(nodes: readonly NodeView[], power: PowerButtons, na
         run: () => void navigate({ to: '/nodes/$nodeId', params }),
       },
     ]
-    const { console: noConsole, start, stop, clone } = node.actions
+    const { console: noConsole, start, stop, clone, snapshot, reset } = node.actions
     if (noConsole === null) {
       const open = () => void navigate({ to: '/nodes/$nodeId/console', params })
       commands.push(act('console', `Console of ${node.name}`, <IconTerminal2 {...ICON} />, open))
@@ -75,6 +80,16 @@ export function nodeCommands(nodes: readonly NodeView[], power: PowerButtons, na
       const open = () => void navigate({ to: '/nodes', search: { clone: node.id } })
       commands.push(act('clone', `Clone ${node.name}`, <IconCopyPlus {...ICON} />, open))
     }
+    if (snapshot === null) {
+      const open = () => void navigate({ to: '/nodes/$nodeId/snapshots', params, search: { new: 'yes' } })
+      commands.push(act('snapshot', `Take a snapshot of ${node.name}`, <IconCamera {...ICON} />, open))
+    }
+    if (reset === null) {
+      const open = () => void navigate({ to: '/nodes', search: { reset: node.id } })
+      commands.push(act('reset', `Reset ${node.name}`, <IconRestore {...ICON} />, open))
+    }
+    const boot = () => void navigate({ to: '/nodes', search: { boot: node.id } })
+    commands.push(act('boot', `Test boot ${node.name}`, <IconHeartRateMonitor {...ICON} />, boot))
     return commands
   })
 }
@@ -113,6 +128,26 @@ export function pageCommands(tools: {
       weight: 1,
       run: () => void navigate({ to }),
     })),
+    ...(places.some(({ to }) => to === '/storage')
+      ? [
+          {
+            id: 'trash',
+            label: 'Open the trash',
+            words: 'undo deleted restore',
+            icon: <IconTrash {...ICON} />,
+            weight: 1,
+            run: () => void navigate({ to: '/trash' }),
+          },
+          {
+            id: 'verify',
+            label: 'Verify storage',
+            words: 'check disks orphans integrity',
+            icon: <IconShieldCheck {...ICON} />,
+            weight: 1,
+            run: () => void navigate({ to: '/storage', search: { tab: 'verify' } }),
+          },
+        ]
+      : []),
     {
       id: 'account',
       label: 'Go to my account',

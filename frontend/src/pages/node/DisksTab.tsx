@@ -1,76 +1,80 @@
+import type { NodeView } from '@domain/node.js'
+import { IconPlus, IconShieldCheck } from '@tabler/icons-react'
 import { getRouteApi } from '@tanstack/react-router'
-import type { ReactNode } from 'react'
-import { useImages } from '../../api/images.js'
+import { lazy, Suspense, useState } from 'react'
+import { useMay } from '../../api/current-user.js'
+import { useDrives } from '../../api/disks.js'
 import { useNode } from '../../api/nodes.js'
-import { CopyButton } from '../../components/CopyButton.js'
-import { formatSize } from '../../util/size.js'
-import classes from './DiskTab.module.css'
-import { UsageBar } from './UsageBar.js'
+import { ActionButton } from '../../components/ActionButton.js'
+import { ErrorNotice } from '../../components/ErrorNotice.js'
+import { Notice } from '../../components/Notice.js'
+import { TableSkeleton } from '../../components/TableSkeleton.js'
+import { DrivesTable } from '../../drives/DrivesTable.js'
+import classes from './DisksTab.module.css'
+import { RootChain } from './RootChain.js'
+
+const AddDriveDialog = lazy(async () => ({ default: (await import('../../drives/AddDriveDialog.js')).AddDriveDialog }))
+const VerifyNodeDialog = lazy(async () => ({
+  default: (await import('../../verify/VerifyNodeDialog.js')).VerifyNodeDialog,
+}))
 
 const route = getRouteApi('/nodes/$nodeId')
 
-/** The chain of files that is the node's disk, drawn as it is read: the node's own changes over the shared image. */
-export function DiskTab() {
+/** The disks that the guest has, and the chain of files that its root disk is read through. */
+export function DisksTab() {
   const { nodeId } = route.useParams()
   const { data: node } = useNode(nodeId)
-  const images = useImages()
-  if (!node) return null
-  const image = images.data?.images.find((one) => one.id === node.image)
+  return node ? <Disks node={node} /> : null
+}
+
+function Disks({ node }: { node: NodeView }) {
+  const may = useMay()
+  const drives = useDrives(node.id)
+  const [asking, setAsking] = useState<'add' | 'verify' | null>(null)
+  const pending = drives.data?.filter(({ appliesAtNextStart }) => appliesAtNextStart).length ?? 0
   return (
     <div className={classes['page']}>
-      <p className={classes['lead']}>
-        The guest sees one disk of {formatSize(node.diskBytes)}. What it has changed is read from the overlay,
-        everything else from the base image below.
-      </p>
-      <ol className={classes['chain']}>
-        <Layer kind="overlay" title="Overlay" note="This node’s own. Everything it writes is here.">
-          <Path text={node.overlayPath} />
-          <UsageBar usedBytes={node.diskUsedBytes} sizeBytes={node.diskBytes} />
-        </Layer>
-        <Layer kind="base" title={node.imageTitle} note="Base image. Shared by nodes, read only, never changes.">
-          <Path text={`/images/${image?.file ?? `${node.image}.qcow2`}`} />
-          {image && (
-            <p className={classes['facts']}>
-              {formatSize(image.fingerprint.sizeBytes)} on the server · {formatSize(image.virtualSizeBytes)} virtual ·{' '}
-              <span title={image.fingerprint.sha256}>
-                sha256 <code>{image.fingerprint.sha256.slice(0, 12)}…</code>
-              </span>
-            </p>
-          )}
-        </Layer>
-      </ol>
-      <p className={classes['lead']}>
-        To keep the node safe, copy the overlay and the record beside it. Deleting the node keeps both unless you ask
-        otherwise.
-      </p>
-    </div>
-  )
-}
-
-interface LayerProps {
-  kind: 'overlay' | 'base'
-  title: string
-  note: string
-  children: ReactNode
-}
-
-function Layer({ kind, title, note, children }: LayerProps) {
-  return (
-    <li className={classes['layer']} data-kind={kind}>
       <div className={classes['head']}>
-        <h2>{title}</h2>
-        <p>{note}</p>
+        <p className={classes['lead']}>
+          {may('node.drives')
+            ? 'Drives can be added and changed at any time. What you change is stored now and holds from the next start.'
+            : 'The disks that the guest sees, in this order.'}
+        </p>
+        <div className={classes['buttons']}>
+          <ActionButton
+            variant="default"
+            leftSection={<IconShieldCheck size={16} stroke={1.75} aria-hidden />}
+            onClick={() => setAsking('verify')}
+          >
+            Verify
+          </ActionButton>
+          {may('node.drives') && (
+            <ActionButton
+              leftSection={<IconPlus size={16} aria-hidden />}
+              reason={node.actions.changeDrives}
+              onClick={() => setAsking('add')}
+            >
+              Add a drive
+            </ActionButton>
+          )}
+        </div>
       </div>
-      {children}
-    </li>
-  )
-}
-
-function Path({ text }: { text: string }) {
-  return (
-    <div className={classes['path']}>
-      <code>{text}</code>
-      <CopyButton text={text} label="Copy the path" />
+      {pending > 0 && (
+        <Notice tone="info">
+          <p>
+            {pending === 1 ? 'One drive differs' : `${pending} drives differ`} from what the running guest has. Stop and
+            start the node to bring it up to date.
+          </p>
+        </Notice>
+      )}
+      {drives.isError && <ErrorNotice what="The drives could not be read" error={drives.error} />}
+      {drives.isPending && <TableSkeleton rows={2} />}
+      {drives.data && <DrivesTable node={node} drives={drives.data} />}
+      <RootChain node={node} />
+      <Suspense>
+        {asking === 'add' && <AddDriveDialog node={node} drives={drives.data ?? []} onClose={() => setAsking(null)} />}
+        {asking === 'verify' && <VerifyNodeDialog node={node} onClose={() => setAsking(null)} />}
+      </Suspense>
     </div>
   )
 }

@@ -1,5 +1,5 @@
 import type { NodeView } from '@domain/node.js'
-import { IconPlayerPlay, IconPlayerStop, IconTerminal2, IconX } from '@tabler/icons-react'
+import { IconPlayerPlay, IconPlayerStop, IconRestore, IconTerminal2, IconX } from '@tabler/icons-react'
 import { lazy, Suspense, useState } from 'react'
 import { usePendingPowerCount } from '../../api/nodes.js'
 import { ActionButton, IconAction } from '../../components/ActionButton.js'
@@ -9,14 +9,19 @@ import classes from './BulkBar.module.css'
 
 const StopNodesDialog = lazy(async () => ({ default: (await import('./StopNodesDialog.js')).StopNodesDialog }))
 
+const ResetNodesDialog = lazy(async () => ({
+  default: (await import('../../reset/ResetNodesDialog.js')).ResetNodesDialog,
+}))
+
 /** What can be done with all selected nodes; each button names how many it would touch. */
 export function BulkBar({ nodes, onClear }: { nodes: readonly NodeView[]; onClear: () => void }) {
   const power = usePowerButtons()
   const pending = usePendingPowerCount()
-  const [stopping, setStopping] = useState(false)
+  const [asking, setAsking] = useState<'stop' | 'reset' | null>(null)
   if (nodes.length === 0) return null
   const startable = nodes.filter((node) => node.actions.start === null)
   const stoppable = nodes.filter((node) => node.actions.stop === null)
+  const resettable = nodes.filter((node) => node.actions.reset === null)
   const visible = nodes.filter((node) => node.actions.console === null).slice(0, 4)
   return (
     <section className={classes['bar']} aria-label="Selected nodes">
@@ -35,7 +40,7 @@ export function BulkBar({ nodes, onClear }: { nodes: readonly NodeView[]; onClea
         variant="default"
         leftSection={<IconPlayerStop size={14} aria-hidden />}
         reason={stoppable.length === 0 ? 'None of the selected nodes is running.' : null}
-        onClick={() => setStopping(true)}
+        onClick={() => setAsking('stop')}
       >
         Stop {stoppable.length > 0 && count(stoppable.length, 'node')}
       </ActionButton>
@@ -54,18 +59,28 @@ export function BulkBar({ nodes, onClear }: { nodes: readonly NodeView[]; onClea
           Open consoles
         </ActionButton>
       )}
+      <ActionButton
+        size="xs"
+        variant="default"
+        leftSection={<IconRestore size={14} aria-hidden />}
+        reason={resettable.length === 0 ? 'None of the selected nodes can be reset now.' : null}
+        onClick={() => setAsking('reset')}
+      >
+        Reset {resettable.length > 0 && count(resettable.length, 'node')}
+      </ActionButton>
       {pending > 0 && <span className={classes['pending']}>{count(pending, 'action')} under way</span>}
       <IconAction label="Clear the selection (Esc)" size={26} onClick={onClear}>
         <IconX size={15} />
       </IconAction>
       <Suspense>
-        {stopping && (
+        {asking === 'stop' && (
           <StopNodesDialog
             nodes={stoppable}
             onConfirm={() => void power.runAll(stoppable, 'stop')}
-            onClose={() => setStopping(false)}
+            onClose={() => setAsking(null)}
           />
         )}
+        {asking === 'reset' && <ResetNodesDialog nodes={resettable} onClose={() => setAsking(null)} />}
       </Suspense>
     </section>
   )
