@@ -1,4 +1,5 @@
 import type { Express, Request, RequestHandler, Response } from 'express'
+import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { authorize } from '../domain/authorize.js'
 import { SandlabError } from '../domain/error.js'
@@ -8,7 +9,7 @@ import { refuseCrossSite, subjectOf } from './auth.js'
 import { toSandlabError } from './errors.js'
 import { requestKeyOf } from './idempotency.js'
 import { countRequest } from './metrics.js'
-import type { RawAnswer, Route, RouteContext } from './route.js'
+import type { FileAnswer, RawAnswer, Route, RouteContext } from './route.js'
 import { labOf, type Services } from './services.js'
 import { requestIdOf } from './request-id.js'
 
@@ -41,7 +42,7 @@ function handler(services: Services, row: Route): RequestHandler {
         await note(services, row, request, subject, audit, null)
         return value
       }
-      send(row, response, await onlyOnce(services, subject, context, work))
+      await send(row, response, await onlyOnce(services, subject, context, work))
     } catch (error) {
       await note(services, row, request, subject, audit, toSandlabError(error).code)
       throw error
@@ -149,16 +150,27 @@ function queryOf(row: Route, request: Request): unknown {
   throw new SandlabError('unknown_field', `The query field ${first.slice(0, 40)} is not known here.`)
 }
 
-function send(row: Route, response: Response, result: unknown): void {
+async function send(row: Route, response: Response, result: unknown): Promise<void> {
   response.status(row.answer.status)
   if (row.answer.status === 204) {
     response.end()
+  } else if (isFile(row, result)) {
+    response.setHeader('Content-Type', result.contentType)
+    response.setHeader('Content-Length', result.sizeBytes)
+    response.setHeader('Cache-Control', 'no-store, no-transform') // compressed, nobody would know its length
+    response.attachment(result.fileName).type(result.contentType)
+    // Nobody can be told any more when it breaks off: the length tells.
+    await pipeline(result.stream, response).catch(() => undefined)
   } else if (isRaw(row, result)) {
     response.setHeader('Content-Type', result.contentType)
     response.end(result.bytes)
   } else {
     response.json(result)
   }
+}
+
+function isFile(row: Route, result: unknown): result is FileAnswer {
+  return row.answer.contentType !== undefined && typeof result === 'object' && result !== null && 'stream' in result
 }
 
 function isRaw(row: Route, result: unknown): result is RawAnswer {

@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import type { Readable } from 'node:stream'
 import type { z } from 'zod'
 import type { Action } from '../domain/authorize.js'
 import type { ErrorCode } from '../domain/error.js'
@@ -16,6 +17,14 @@ export type Access = 'public' | 'signed-in' | Action
 export interface RawAnswer {
   contentType: string
   bytes: Buffer | string
+}
+
+/** A file that is sent as it is read; the stream is destroyed when the client goes away. */
+export interface FileAnswer {
+  contentType: string
+  fileName: string
+  sizeBytes: number
+  stream: Readable
 }
 
 export interface RouteContext<P, Q, B> {

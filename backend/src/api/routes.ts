@@ -4,11 +4,13 @@ import { route, type Route } from './route.js'
 import { batchRoutes } from './routes/batch.js'
 import { cloneRoutes } from './routes/clone.js'
 import { consoleRoutes } from './routes/consoles.js'
+import { driveRoutes } from './routes/drives.js'
 import { imageRoutes } from './routes/images.js'
 import { nodeRoutes } from './routes/nodes.js'
 import { operationRoutes } from './routes/operations.js'
 import { orphanRoutes } from './routes/orphans.js'
 import { sessionRoutes } from './routes/session.js'
+import { snapshotRoutes } from './routes/snapshots.js'
 import { storageRoutes } from './routes/storage.js'
 import { systemRoutes } from './routes/system.js'
 import { testBootRoutes } from './routes/test-boots.js'
@@ -33,6 +35,7 @@ export function allRoutes(): Route[] {
     ...sessionRoutes,
     ...userRoutes,
     ...nodeRoutes,
+    ...driveRoutes,
     ...batchRoutes,
     ...cloneRoutes,
     ...consoleRoutes,
@@ -40,6 +43,7 @@ export function allRoutes(): Route[] {
     ...transferRoutes,
     ...operationRoutes,
     ...orphanRoutes,
+    ...snapshotRoutes,
     ...storageRoutes,
     ...testBootRoutes,
     ...systemRoutes,

@@ -1,7 +1,9 @@
 import type { SpaceReport } from '../domain/storage.js'
 import type { NodesContext } from '../nodes/context.js'
+import { createDrives, type Drives } from './drives.js'
 import { createOrphans, type Orphans } from './orphans.js'
 import { createSchedule, type Schedule } from './schedule.js'
+import { createSnapshots, type Snapshots } from './snapshots.js'
 import { createSpaceReports } from './space-report.js'
 import { createTestBoots, type TestBoots } from './test-boot.js'
 import { createVerify, type Verify } from './verify.js'
@@ -11,11 +13,13 @@ import { createVerify, type Verify } from './verify.js'
  * time to time is given the schedule and registers its work there.
  */
 export interface Disks {
+  drives: Drives
   schedule: Schedule
   verify: Verify
   /** Where the room on the disks is; one look serves all who ask within seconds. */
   space(): Promise<SpaceReport>
   orphans: Orphans
+  snapshots: Snapshots
   testBoots: TestBoots
   close(): void
 }
@@ -23,10 +27,12 @@ export interface Disks {
 export function createDisks(context: NodesContext): Disks {
   const schedule = createSchedule(context)
   return {
+    drives: createDrives(context),
     schedule,
     verify: createVerify(context, schedule),
     space: createSpaceReports(context),
     orphans: createOrphans(context),
+    snapshots: createSnapshots(context),
     testBoots: createTestBoots(context),
     close() {
       schedule.close()

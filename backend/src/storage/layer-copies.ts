@@ -86,7 +86,7 @@ export async function mergeToLayer(merge: LayerMerge): Promise<LayerFacts> {
     const virtualSizeBytes = merge.diskBytes
     await writeQcow2Overlay(staging, { backingFile: onto.name, virtualSizeBytes }, { owner: identity })
     for (const file of [...merge.merged.toReversed(), from]) {
-      await mergeOne({ file, staging, onto: onto.path, identity, signal: merge.signal, virtualSizeBytes })
+      await mergeOne({ file, staging, below: [onto.path], identity, signal: merge.signal, virtualSizeBytes })
     }
     return await publishLayer(layout, layerId)
   } catch (error) {
@@ -97,28 +97,41 @@ export async function mergeToLayer(merge: LayerMerge): Promise<LayerFacts> {
 export interface OneMerge {
   file: string
   staging: string
-  onto: string
+  /** All that the staged file stands on, nearest first. */
+  below: readonly string[]
   identity: Identity | undefined
   signal: AbortSignal
   virtualSizeBytes: number
 }
 
 /**
- * Writes what `file` itself holds into `staging`, which stands on `onto`. `-n -B`: nothing of what is below is written.
- * Every file is an open descriptor, every format is said.
+ * Writes what `file` itself holds into `staging`. `-n -B`: nothing of what is below is written. Every file is an open
+ * descriptor, every format is said.
  */
 export async function mergeOne(one: OneMerge): Promise<void> {
-  const files = await openAll([one.file, one.staging, one.onto])
-  const node = (fd: number, below: object | null) => ({
+  const files = await openAll([one.file, one.staging, ...one.below])
+  const node = (fd: number, backing: object | null) => ({
     driver: 'qcow2',
     file: { driver: 'file', filename: `/proc/self/fd/${fd}` },
-    backing: below,
+    backing,
   })
+  const below = one.below.map((_, index) => 5 + index)
   try {
-    const source = node(3, node(5, null))
-    const target = `driver=qcow2,file.driver=file,file.filename=/proc/self/fd/4,${inOptions('backing', 5)}`
+    const source = node(
+      3,
+      below.reduceRight<object | null>((backing, fd) => node(fd, backing), null),
+    )
+    const target = ['driver=qcow2', 'file.driver=file', 'file.filename=/proc/self/fd/4']
+    const backing = below.map((fd, index) =>
+      inOptions(
+        Array(index + 1)
+          .fill('backing')
+          .join('.'),
+        fd,
+      ),
+    )
     const args = ['convert', '-q', '-U', '-n', '--target-image-opts', '-B', '/proc/self/fd/5', '-F', 'qcow2']
-    await runCommand('qemu-img', [...args, `json:${JSON.stringify(source)}`, target], {
+    await runCommand('qemu-img', [...args, `json:${JSON.stringify(source)}`, [...target, ...backing].join(',')], {
       ...limited(one.identity, one.signal, one.virtualSizeBytes),
       extraFds: files.map(({ fd }) => fd),
     })

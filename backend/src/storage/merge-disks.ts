@@ -33,11 +33,10 @@ export async function mergeDisks(merge: DiskMerge): Promise<void> {
     const identity = await readerOf(first)
     await rm(target, { force: true })
     await writeQcow2Overlay(target, { backingFile, virtualSizeBytes }, { owner: identity })
-    const [onto] = below
-    if (onto === undefined) await convertWhole(files, target, identity, signal, virtualSizeBytes)
+    if (below.length === 0) await convertWhole(files, target, identity, signal, virtualSizeBytes)
     else {
       for (const file of files.toReversed()) {
-        await mergeOne({ file, staging: target, onto, identity, signal, virtualSizeBytes })
+        await mergeOne({ file, staging: target, below, identity, signal, virtualSizeBytes })
       }
     }
     await syncPlain(target)

@@ -60,6 +60,13 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'delete /api/nodes/{id}': { expected: ownNode() },
   'post /api/nodes/{id}/clone': { expected: ownNode(), body: { name: 'clone-NAME' } },
   'get /api/nodes/{id}/layers': { expected: ownNode() },
+  'get /api/nodes/{id}/snapshots': { expected: ownNode() },
+  'post /api/nodes/{id}/snapshots': { expected: ownNode(), body: { name: 'NAME' } },
+  'patch /api/nodes/{id}/snapshots/{snapshotId}': { expected: ownNode(), body: { note: 'NAME' } },
+  'post /api/nodes/{id}/snapshots/{snapshotId}/restore': { expected: ownNode() },
+  'delete /api/nodes/{id}/snapshots/{snapshotId}': { expected: ownNode() },
+  'get /api/nodes/{id}/snapshots/{snapshotId}/export': { expected: ownNode() },
+  'put /api/nodes/{id}/snapshot-schedule': { expected: ownNode(), body: { schedule: { daily: 1 } } },
   'post /api/nodes/{id}/start': { expected: ownNode() },
   'post /api/nodes/{id}/stop': { expected: ownNode(), body: { now: true } },
   'post /api/nodes/{id}/restart': { expected: ownNode() },
@@ -72,6 +79,13 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'get /api/nodes/{id}/screenshot': { expected: ownNode() },
   'get /api/nodes/{id}/last-screen': { expected: ownNode() },
   'get /api/storage/orphans': { expected: teachers() },
+  'post /api/storage/attach': {
+    expected: row('who', 'no', 'no', 'no', 'yes', 'who'), // an instructor: only what was a student's
+    body: { path: '/overlays/nothing.qcow2' },
+  },
+  'post /api/storage/discard': { expected: administrators(), body: { path: '/overlays/nothing.qcow2' } },
+  'get /api/nodes/{id}/config': { expected: ownNode() },
+  'post /api/nodes/from-config': { expected: signedIn(), body: { config: 'name: NAME\nimage: empty\n' } },
   'get /api/images': { expected: signedIn() },
   'post /api/images/build': { expected: teachers(), body: { recipe: 'no-such-recipe' } },
   'post /api/images/pull': { expected: teachers(), body: { id: 'no-such-image' } },
@@ -113,6 +127,10 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'get /api/test-boots/{id}': { expected: row('who', 'none', 'none', 'none', 'none', 'who') },
   'get /api/test-boots/{id}/screenshot': { expected: row('who', 'none', 'none', 'none', 'none', 'who') },
   'get /api/storage/space': { expected: teachers() },
+  'post /api/storage/repair': {
+    expected: administrators(),
+    body: { repair: 'write-sidecar', path: '/images/none.image.json' },
+  },
   'get /api/health': { expected: everybody() },
   'get /api/health/live': { expected: everybody() },
   'get /api/health/ready': { expected: everybody() },
@@ -166,6 +184,15 @@ async function freshId(path: string): Promise<string> {
   return '00000000-0000-4000-8000-000000000000'
 }
 
+/** Of the owner's node; nothing where the path names none. */
+async function freshSnapshot(path: string, id: string): Promise<string> {
+  if (!path.includes('{snapshotId}')) return ''
+  const { operations, store } = lab.backend.services.lab!
+  const { body } = await people.owner.send('POST', `/api/nodes/${id}/snapshots`, { name: 'cell' })
+  await operations.ended(body.operation.id)
+  return store.data.snapshots.find(({ nodeId }) => nodeId === id)!.id
+}
+
 function verdictOf(status: number, path: string): Verdict {
   if (status === 401) return 'who'
   if (status === 403) return 'no'
@@ -184,6 +211,7 @@ describe('who may do what', () => {
       const [method = '', path = ''] = name.split(' ')
       for (const subject of SUBJECTS) {
         const id = await freshId(path)
+        const snapshotId = await freshSnapshot(path, id)
         if (/delete.*images/.test(name)) {
           await addTestImage(lab.backend.services.config.layout, lab.backend.services.lab!.store, id)
         }
@@ -195,7 +223,7 @@ describe('who may do what', () => {
           line.body === undefined ? undefined : JSON.parse(JSON.stringify(line.body).replaceAll('NAME', `n-${serial}`))
         const answer = await people[subject].send(
           method.toUpperCase(),
-          path.replace('{id}', id) + (line.query ?? ''),
+          path.replace('{id}', id).replace('{snapshotId}', snapshotId) + (line.query ?? ''),
           body,
         )
         // A wrong password is the one 401 that means "come in and try": the door was open.

@@ -167,6 +167,24 @@ const TABLE: Record<string, Row | 'no key' | 'refused'> = {
       return { path, body: { name: fresh('clone') }, other: { name: fresh('clone') } }
     },
   },
+  '/api/nodes/{id}/snapshots': {
+    audit: 'snapshot.create',
+    async ready(who) {
+      const path = `/api/nodes/${await newNode(who)}/snapshots`
+      return { path, body: { name: fresh('snapshot') }, other: { name: fresh('snapshot') } }
+    },
+  },
+  '/api/nodes/{id}/snapshots/{snapshotId}/restore': {
+    audit: 'snapshot.restore',
+    async ready(who) {
+      const id = await newNode(who)
+      const { operations, store } = services().lab!
+      const { body } = await who.send('POST', `/api/nodes/${id}/snapshots`, { name: 'kept' })
+      await operations.ended(body.operation.id)
+      const snapshot = store.data.snapshots.find(({ nodeId }) => nodeId === id)!
+      return { path: `/api/nodes/${id}/snapshots/${snapshot.id}/restore`, body: {}, other: { now: true } }
+    },
+  },
   '/api/nodes/{id}/start': onNode('start', 'node.start', false),
   '/api/nodes/{id}/stop': onNode('stop', 'node.stop', true, { now: true }, { now: false }),
   '/api/nodes/{id}/restart': onNode('restart', 'node.restart', true),
