@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { screen, waitFor } from '@testing-library/react'
+import { act, screen, waitFor } from '@testing-library/react'
 import { rememberOperation } from '../api/operations.js'
 import { fakeServer } from '../../test/fake-server.js'
 import { NODE_ID, sampleNode, sampleOperation, sampleUser } from '../../test/samples.js'
@@ -46,7 +46,7 @@ describe('a test boot', () => {
       timeoutSeconds: 180,
     })
     operation = sampleOperation({ ...running, state: 'succeeded', endedAt: '2026-11-21T08:01:00.000Z' })
-    rememberOperation(client, operation)
+    act(() => rememberOperation(client, operation))
     expect(await screen.findByText('It booted: a login prompt after 8.4 s.')).toBeTruthy()
     expect(screen.getByText(/web-07 login:/)).toBeTruthy()
   })

@@ -60,7 +60,7 @@ describe('the disks of a node', () => {
     const { user } = showPage(`/nodes/${NODE_ID}/disk`)
     await screen.findByText('data')
     await user.click(screen.getByRole('button', { name: 'Add a drive' }))
-    await user.type(await screen.findByLabelText('Bytes a second'), '10 MiB')
+    await user.type(await screen.findByRole('textbox', { name: 'Bytes a second' }), '10 MiB')
     await user.click(await screen.findByRole('button', { name: 'Add data-2' }))
     await waitFor(() =>
       expect(changes()).toMatchObject([
