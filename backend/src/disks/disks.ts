@@ -32,7 +32,7 @@ export function createDisks(context: NodesContext): Disks {
     verify: createVerify(context, schedule),
     space: createSpaceReports(context),
     orphans: createOrphans(context),
-    snapshots: createSnapshots(context),
+    snapshots: createSnapshots(context, schedule),
     testBoots: createTestBoots(context),
     close() {
       schedule.close()

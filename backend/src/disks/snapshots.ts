@@ -9,6 +9,8 @@ import type {
   UpdateSnapshot,
 } from '../domain/snapshot.js'
 import type { Actor, NodesContext } from '../nodes/context.js'
+import type { Schedule } from './schedule.js'
+import { createAutomaticSnapshots } from './snapshot-automatic.js'
 import { createSnapshot } from './snapshot-create.js'
 import { deleteSnapshot } from './snapshot-delete.js'
 import { planDelete } from './snapshot-delete-plan.js'
@@ -41,7 +43,13 @@ export interface Snapshots {
   setSchedule(id: string, schedule: SnapshotSchedule | null, actor: Actor): Promise<NodeRecord>
 }
 
-export function createSnapshots(context: NodesContext): Snapshots {
+/** Each node is asked as often; what is due is taken then. */
+const LOOK_EVERY_MINUTES = 5
+export const AUTOMATIC_SNAPSHOTS = 'automatic snapshots'
+
+export function createSnapshots(context: NodesContext, schedule: Schedule): Snapshots {
+  const automatic = createAutomaticSnapshots(context)
+  schedule.every(AUTOMATIC_SNAPSHOTS, { minutes: LOOK_EVERY_MINUTES }, (signal) => automatic.round(signal))
   return {
     list: (id) => viewSnapshots(context, id),
     create: async (id, request, actor) => (await createSnapshot(context, id, request, actor)).operation,

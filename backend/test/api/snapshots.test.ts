@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { layerFile, memoryFile, overlayFile, overlayStagingDir } from '../../src/domain/layout.js'
+import { AUTOMATIC_SNAPSHOTS } from '../../src/disks/snapshots.js'
 import type { Operation } from '../../src/domain/operation.js'
 import { EngineError } from '../../src/hosts/engine.js'
 import { layerSidecarSchema } from '../../src/state/sidecar-records.js'
@@ -549,6 +550,77 @@ describe('an export', () => {
     const node = await usedNode()
     await take(node.id, 'one')
     expect((await teacher.send('GET', `${path(node.id, 'one')}/export?drive=data`)).status).toBe(404)
+  })
+})
+
+describe('automatic snapshots', () => {
+  const schedule = (id: string, body: object | null, who: Person = teacher) =>
+    who.send('PUT', `/api/nodes/${id}/snapshot-schedule`, { schedule: body })
+  const round = () => parts().disks.schedule.run(AUTOMATIC_SNAPSHOTS)
+  const names = async (id: string) => (await list(id)).map(({ name }: { name: string }) => name)
+  const age = (id: string, days: number) =>
+    parts().store.change((draft) => {
+      for (const snapshot of draft.snapshots) {
+        if (snapshot.nodeId === id)
+          snapshot.createdAt = new Date(Date.parse(snapshot.createdAt) - days * 24 * 60 * 60 * 1000).toISOString()
+      }
+    })
+
+  it('are taken when they are due, of what has changed, and the oldest go; none that a person took', async () => {
+    const node = await usedNode(1)
+    const idle = await newNode()
+    await take(node.id, 'mine')
+    await writeDisk(layout(), node.id, 2)
+    for (const { id } of [node, idle]) expect((await schedule(id, { daily: 2 })).status).toBe(200)
+    for (const byte of [3, 4, 5]) {
+      await writeDisk(layout(), node.id, byte)
+      await round()
+      await round() // not twice
+      await age(node.id, 1)
+    }
+    const found = await names(node.id)
+    expect(found).toHaveLength(3)
+    expect(found[0]).toMatch(/^auto-daily-\d{8}-\d{4}(-\d)?$/)
+    expect(found).toContain('mine')
+    expect(await names(idle.id)).toEqual([])
+    await round()
+    expect(await names(node.id)).toEqual(found) // nothing was written since
+    expect(await readsAs(disk(node.id), 5)).toBe(true)
+    const entries = await listTrash(layout())
+    expect(entries.filter(({ actorLogin }) => actorLogin === 'schedule')).toEqual([])
+    expect((await schedule(node.id, null)).status).toBe(200)
+  })
+
+  it("follow the lab's settings where the node has no schedule of its own", async () => {
+    const node = await usedNode(1)
+    const off = await usedNode(1)
+    await schedule(off.id, {})
+    const lab = (weekly: number) =>
+      parts().store.change((draft) => void (draft.settings[0]!.snapshotSchedule = { hourly: 0, daily: 0, weekly }))
+    await lab(1)
+    await round()
+    await lab(0)
+    expect(await names(node.id)).toHaveLength(1)
+    expect(await names(off.id)).toEqual([])
+  })
+
+  it('that fail are told in the history of the node, and keep no other from being taken', async () => {
+    const broken = await usedNode(1)
+    const node = await usedNode(1)
+    for (const { id } of [broken, node]) await schedule(id, { hourly: 1 })
+    await teacher.send('POST', `/api/nodes/${broken.id}/start`)
+    lab.engine.failNext('snapshotDisks', new EngineError('engine', 'QEMU did not want to.'))
+    await round()
+    expect(await names(broken.id)).toEqual([])
+    expect(record(broken.id).events[0]!.text).toMatch(/automatic snapshot failed.*QEMU did not want to/)
+    expect(await names(node.id)).toHaveLength(1)
+    await teacher.send('POST', `/api/nodes/${broken.id}/stop`, { now: true })
+  })
+
+  it('are no more than a student may keep', async () => {
+    const node = await newNode(student)
+    const answer = await schedule(node.id, { hourly: 24, daily: 7 }, student)
+    expect([answer.status, answer.body.error.code]).toEqual([422, 'quota_reached'])
   })
 })
 
