@@ -1,7 +1,7 @@
 import type { SpaceReport } from '../domain/storage.js'
 import type { NodesContext } from '../nodes/context.js'
 import { createDrives, type Drives } from './drives.js'
-import { createOrphans, type Orphans } from './orphans.js'
+import { createOrphans, type Orphans } from './orphan-verbs.js'
 import { createSchedule, type Schedule } from './schedule.js'
 import { createSnapshots, type Snapshots } from './snapshots.js'
 import { createSpaceReports } from './space-report.js'

@@ -78,12 +78,3 @@ function faultOf({ fault, path }: FoundDisk): string | null {
 }
 
 const NO_NODES: FormerNodes = { byId: new Map(), byDrive: new Map() }
-
-/** Disks that no record names: found, attached again, or moved to the trash. */
-export interface Orphans {
-  list(): Promise<{ orphans: Orphan[]; totalBytes: number }>
-}
-
-export function createOrphans(context: NodesContext): Orphans {
-  return { list: () => listOrphans(context) }
-}

@@ -2,6 +2,8 @@ import { imageProcedures } from '../images/procedures.js'
 import type { NodesContext } from '../nodes/context.js'
 import { nodeProcedures } from '../nodes/procedures.js'
 import { anyProcedure, type AnyProcedure } from '../transactions/procedure.js'
+import { attachProcedure } from './attach.js'
+import { discardProcedure } from './discard.js'
 import { createDriveProcedure } from './drive-create.js'
 import { deleteDriveProcedure } from './drive-delete.js'
 import { moveDriveProcedure } from './drive-move.js'
@@ -25,6 +27,8 @@ export function procedures(context: NodesContext): readonly AnyProcedure[] {
     anyProcedure(restoreSnapshotProcedure(context)),
     anyProcedure(deleteSnapshotProcedure(context)),
     anyProcedure(flattenProcedure(context)),
+    anyProcedure(attachProcedure(context)),
+    anyProcedure(discardProcedure(context)),
     anyProcedure(testBootProcedure(context)),
   ]
 }
