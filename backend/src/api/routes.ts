@@ -9,12 +9,15 @@ import { imageRoutes } from './routes/images.js'
 import { nodeRoutes } from './routes/nodes.js'
 import { operationRoutes } from './routes/operations.js'
 import { orphanRoutes } from './routes/orphans.js'
+import { resetRoutes } from './routes/reset.js'
 import { sessionRoutes } from './routes/session.js'
+import { settingsRoutes } from './routes/settings.js'
 import { snapshotRoutes } from './routes/snapshots.js'
 import { storageRoutes } from './routes/storage.js'
 import { systemRoutes } from './routes/system.js'
 import { testBootRoutes } from './routes/test-boots.js'
 import { transferRoutes } from './routes/transfers.js'
+import { trashRoutes } from './routes/trash.js'
 import { userRoutes } from './routes/users.js'
 
 const openApiRoute = route({
@@ -42,6 +45,9 @@ export function allRoutes(): Route[] {
     ...imageRoutes,
     ...transferRoutes,
     ...operationRoutes,
+    ...trashRoutes,
+    ...resetRoutes,
+    ...settingsRoutes,
     ...orphanRoutes,
     ...snapshotRoutes,
     ...storageRoutes,

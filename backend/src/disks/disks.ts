@@ -2,10 +2,13 @@ import type { SpaceReport } from '../domain/storage.js'
 import type { NodesContext } from '../nodes/context.js'
 import { createDrives, type Drives } from './drives.js'
 import { createOrphans, type Orphans } from './orphan-verbs.js'
+import { createReset, type Reset } from './reset-verbs.js'
 import { createSchedule, type Schedule } from './schedule.js'
+import { createSettings, type Settings } from './settings.js'
 import { createSnapshots, type Snapshots } from './snapshots.js'
 import { createSpaceReports } from './space-report.js'
 import { createTestBoots, type TestBoots } from './test-boot.js'
+import { createTrash, type Trash } from './trash.js'
 import { createVerify, type Verify } from './verify.js'
 
 /**
@@ -15,6 +18,9 @@ import { createVerify, type Verify } from './verify.js'
 export interface Disks {
   drives: Drives
   schedule: Schedule
+  trash: Trash
+  reset: Reset
+  settings: Settings
   verify: Verify
   /** Where the room on the disks is; one look serves all who ask within seconds. */
   space(): Promise<SpaceReport>
@@ -29,6 +35,9 @@ export function createDisks(context: NodesContext): Disks {
   return {
     drives: createDrives(context),
     schedule,
+    trash: createTrash(context, schedule),
+    reset: createReset(context),
+    settings: createSettings(context),
     verify: createVerify(context, schedule),
     space: createSpaceReports(context),
     orphans: createOrphans(context),

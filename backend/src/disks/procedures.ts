@@ -13,12 +13,16 @@ import { deleteSnapshotProcedure } from './snapshot-delete.js'
 import { flattenProcedure } from './snapshot-flatten.js'
 import { restoreSnapshotProcedure } from './snapshot-restore.js'
 import { testBootProcedure } from './test-boot.js'
+import { resetProcedure } from './reset.js'
+import { restoreProcedure } from './trash-restore.js'
 
 /** Every operation that is whole or not at all: what recovery at boot knows, and what the fault tests walk through. */
 export function procedures(context: NodesContext): readonly AnyProcedure[] {
   return [
     ...nodeProcedures(context),
     ...imageProcedures(context),
+    anyProcedure(resetProcedure(context)),
+    anyProcedure(restoreProcedure(context)),
     anyProcedure(createDriveProcedure(context)),
     anyProcedure(updateDriveProcedure(context)),
     anyProcedure(deleteDriveProcedure(context)),

@@ -17,5 +17,14 @@ export const labSettingsSchema = z
   .meta({ id: 'LabSettings' })
 export type LabSettings = z.infer<typeof labSettingsSchema>
 
-export const updateSettingsSchema = labSettingsSchema.omit({ id: true }).partial().meta({ id: 'UpdateLabSettings' })
+const { trashDays, snapshotSchedule, verifyHour } = labSettingsSchema.shape
+
+/** What is absent stays as it is; null is a value. */
+export const updateSettingsSchema = z
+  .strictObject({
+    trashDays: trashDays.unwrap().optional(),
+    snapshotSchedule: snapshotSchedule.unwrap().optional(),
+    verifyHour: verifyHour.unwrap().optional(),
+  })
+  .meta({ id: 'UpdateLabSettings' })
 export type UpdateSettings = z.infer<typeof updateSettingsSchema>

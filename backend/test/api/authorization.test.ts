@@ -86,6 +86,14 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'post /api/storage/discard': { expected: administrators(), body: { path: '/overlays/nothing.qcow2' } },
   'get /api/nodes/{id}/config': { expected: ownNode() },
   'post /api/nodes/from-config': { expected: signedIn(), body: { config: 'name: NAME\nimage: empty\n' } },
+  'post /api/nodes/{id}/reset': { expected: ownNode() },
+  'post /api/reset': { expected: signedIn(), body: { nodeIds: ['00000000-0000-4000-8000-000000000000'] } },
+  'get /api/trash': { expected: signedIn() },
+  'post /api/trash/{id}/restore': { expected: ownNode() },
+  'delete /api/trash/{id}': { expected: ownNode() },
+  'post /api/trash/purge': { expected: signedIn(), body: { olderThanDays: 3650 } },
+  'get /api/settings': { expected: signedIn() },
+  'patch /api/settings': { expected: administrators(), body: { verifyHour: 3 } },
   'get /api/images': { expected: signedIn() },
   'post /api/images/build': { expected: teachers(), body: { recipe: 'no-such-recipe' } },
   'post /api/images/pull': { expected: teachers(), body: { id: 'no-such-image' } },
@@ -118,6 +126,7 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'get /api/operations': { expected: signedIn() },
   'get /api/operations/{id}': { expected: ownNode() },
   'post /api/operations/{id}/cancel': { expected: ownNode() },
+  'post /api/operations/{id}/undo': { expected: ownNode() },
   'get /api/operations/{id}/passwords': { expected: row('who', 'yes', 'none', 'no', 'no', 'who') }, // the actor alone
   'post /api/storage/verify': { expected: teachers(), body: { level: 'files' } },
   'get /api/storage/reports/{id}': { expected: row('who', 'none', 'none', 'none', 'none', 'who') },
@@ -169,6 +178,12 @@ async function freshId(path: string): Promise<string> {
     const made = await people.owner.send('POST', '/api/nodes', { name: `cell-${serial}`, image: 'empty' })
     if (made.status !== 201) throw new Error(JSON.stringify(made.body))
     return made.body.node.id
+  }
+  if (path.startsWith('/api/trash/')) {
+    const made = await people.owner.send('POST', '/api/nodes', { name: `cell-${serial}`, image: 'empty' })
+    await people.owner.send('DELETE', `/api/nodes/${made.body.node.id}?deleteStorage=true`)
+    const { entries } = (await people.owner.send('GET', '/api/trash')).body
+    return entries[0].id
   }
   if (path.startsWith('/api/users/'))
     return (await accounts.create({ login: `cell-${serial}`, displayName: '', role: 'student' })).user.id

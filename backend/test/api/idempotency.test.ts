@@ -185,6 +185,35 @@ const TABLE: Record<string, Row | 'no key' | 'refused'> = {
       return { path: `/api/nodes/${id}/snapshots/${snapshot.id}/restore`, body: {}, other: { now: true } }
     },
   },
+  '/api/nodes/{id}/reset': onNode('reset', 'node.reset', false, {}, { now: true }),
+  '/api/reset': {
+    audit: 'node.reset',
+    async ready(who) {
+      const nodeIds = [await newNode(who), await newNode(who)]
+      return { path: '/api/reset', body: { nodeIds }, other: { nodeIds, now: true } }
+    },
+  },
+  '/api/trash/{id}/restore': {
+    audit: 'trash.restore',
+    async ready(who) {
+      const id = await newNode(who)
+      await who.send('DELETE', `/api/nodes/${id}?deleteStorage=true`)
+      const { entries } = (await who.send('GET', '/api/trash')).body
+      return { path: `/api/trash/${entries[0].id}/restore`, body: {}, other: { name: 'other' } }
+    },
+  },
+  '/api/trash/purge': {
+    audit: 'trash.purge',
+    ready: () => ({ path: '/api/trash/purge', body: { olderThanDays: 3650 }, other: { olderThanDays: 3649 } }),
+  },
+  '/api/operations/{id}/undo': {
+    audit: 'operation.undo',
+    async ready(who) {
+      const { body } = await who.send('POST', `/api/nodes/${await newNode(who)}/reset`)
+      await services().lab!.operations.ended(body.operation.id)
+      return { path: `/api/operations/${body.operation.id}/undo`, other: { more: true } }
+    },
+  },
   '/api/nodes/{id}/start': onNode('start', 'node.start', false),
   '/api/nodes/{id}/stop': onNode('stop', 'node.stop', true, { now: true }, { now: false }),
   '/api/nodes/{id}/restart': onNode('restart', 'node.restart', true),
