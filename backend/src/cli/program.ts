@@ -22,6 +22,7 @@ import { addSessionCommands } from './session-commands.js'
 import { addSettingsCommands } from './settings-commands.js'
 import { addSnapshotCommands } from './snapshot-commands.js'
 import { snapshotVerbFirst } from './snapshot-words.js'
+import { addStateCommands } from './state-commands.js'
 import { oneLine, paint, wrap } from './text.js'
 import { addStorageCommands } from './storage-commands.js'
 import { addTestBootCommand } from './test-boot-command.js'
@@ -74,6 +75,7 @@ function buildProgram(io: Io, version: string): Command {
   addOperationCommands(program, io)
   addUndoCommand(program, io)
   addRecordCommands(program, io)
+  addStateCommands(program, io)
   addSettingsCommands(program, io)
   for (const command of allCommands(program)) {
     command.exitOverride().configureOutput({
