@@ -7,6 +7,7 @@ import type { AddFromConfig } from '../domain/storage.js'
 import { formatBytes } from '../domain/units.js'
 import type { Actor, NodesContext } from '../nodes/context.js'
 import { noSuchImage } from '../nodes/new-record.js'
+import { lookAtDisk } from '../storage/orphan-scan.js'
 import { wholeSectors } from '../system/qcow2-overlay.js'
 import { configDrives } from './attach-drives.js'
 import type { AttachIntent } from './attach-intent.js'
@@ -17,7 +18,8 @@ import { namedFiles } from './named-files.js'
 import { readStoragePath } from './storage-path.js'
 
 /**
- * A node as its YAML says: over the orphan that it names, or with fresh disks over its image. Changes nothing. Throws as
+ * A node as its YAML says: over the orphan that it names; or with fresh disks over its image, also where the disks that
+ * it names are another node's, or gone. Changes nothing. Throws as
  * `prepareAttach`, and `not_found` for its image, `disk_too_small`.
  */
 export async function prepareAdd(
@@ -28,7 +30,7 @@ export async function prepareAdd(
 ): Promise<AttachIntent> {
   const config = parseNodeConfig(request.config)
   const { root } = config
-  const held = filesInUse(context, config)
+  const held = filesOfOthers(context, config)
   if (root?.file !== undefined && !held.has(root)) {
     const { config: text, name, ownerId, start } = request
     const asked = { config: text, start, ...(name !== undefined && { name }), ...(ownerId && { ownerId }) }
@@ -41,20 +43,26 @@ export async function prepareAdd(
     {
       actor,
       rights,
-      inUse: [...held.entries()].map(([disk, holder]) => inUseWarning(disk, holder)),
+      notTaken: [...held.entries()].map(([disk, why]) => freshWarning(disk, why)),
     },
   )
 }
 
 type Disk = NodeConfig['drives'][number]
 
-/** Disks of the config that belong to a node that is there: the new one gets fresh ones. */
-function filesInUse({ layout, store }: NodesContext, { root, drives }: NodeConfig): Map<Disk, string> {
+/**
+ * Disks of the config that belong to a node that is there, or did to one that is gone with them: the new one gets fresh
+ * ones, where it says over what. With why.
+ */
+function filesOfOthers({ layout, store }: NodesContext, { root, drives, image }: NodeConfig): Map<Disk, string> {
   const named = namedFiles(store.data, layout)
   const held = new Map<Disk, string>()
   for (const disk of root ? [root, ...drives] : drives) {
-    const holder = disk.file === undefined ? undefined : named.get(readStoragePath(layout, disk.file).shown)
-    if (holder !== undefined) held.set(disk, holder)
+    if (disk.file === undefined) continue
+    const { shown, place, name } = readStoragePath(layout, disk.file)
+    const holder = named.get(shown)
+    if (holder !== undefined) held.set(disk, `belongs to ${holder}`)
+    else if (image !== null && place === 'overlays' && !lookAtDisk(layout, place, name)) held.set(disk, 'is not there')
   }
   return held
 }
@@ -65,15 +73,15 @@ function unnamed(disk: Disk, held: ReadonlyMap<Disk, string>): Disk {
   return rest
 }
 
-function inUseWarning({ file, name }: Disk, holder: string): string {
-  return `${file} belongs to ${holder}: the new node gets a fresh disk ${name} instead.`
+function freshWarning({ file, name }: Disk, why: string): string {
+  return `${file} ${why}: the new node gets a fresh disk ${name} instead.`
 }
 
 async function prepareFresh(
   context: NodesContext,
   request: AddFromConfig,
   config: NodeConfig,
-  { actor, rights, inUse }: { actor: Actor; rights: AttachRights; inUse: string[] },
+  { actor, rights, notTaken }: { actor: Actor; rights: AttachRights; notTaken: string[] },
 ): Promise<AttachIntent> {
   const image = imageOfConfig(context, config)
   const wanted = wholeSectors(config.root?.sizeBytes ?? image.virtualSizeBytes)
@@ -119,7 +127,7 @@ async function prepareFresh(
     needBytes: (1 + drives.made.length) * context.rules.growthReserveBytes,
     start: request.start,
     actor: { id: actor.id, login: actor.login },
-    warnings: [...inUse, ...warnings, ...drives.warnings],
+    warnings: [...notTaken, ...warnings, ...drives.warnings],
   }
 }
 

@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { imageSchema, type Image } from '../../src/domain/image.js'
 import { imageFile, layoutOf, type Layout } from '../../src/domain/layout.js'
 import { openStore, type Store } from '../../src/state/store.js'
+import { writeImageSidecar } from '../../src/storage/image-sidecars.js'
 import { createLog } from '../../src/system/log.js'
 import type { OperationHandle } from '../../src/transactions/operations.js'
 import { buildImage, testOperation } from './image-room.js'
@@ -23,6 +24,7 @@ const SOURCES = fileURLToPath(new URL('../../src/images', import.meta.url))
  */
 export async function provideImage(layout: Layout, store: Store, id: StarterId): Promise<Image> {
   const image = await provideImageFiles(layout, id)
+  await writeImageSidecar(layout, image)
   await store.change((draft) => {
     draft.images = [...draft.images.filter((one) => one.id !== image.id), image]
   })
