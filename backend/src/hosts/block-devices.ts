@@ -91,7 +91,8 @@ function fileNode(filename: string, access: DiskAccess, readOnly: boolean): obje
   return {
     driver: 'file',
     filename,
-    'read-only': readOnly,
+    // Not said when it is written to: once it is the layer of a snapshot it has to follow its overlay and be read-only.
+    ...(readOnly ? { 'read-only': true } : {}),
     discard: 'unmap',
     aio: access.io ?? 'threads', // io_uring is blocked by container seccomp profiles, native needs O_DIRECT
     cache: cacheOf(access),

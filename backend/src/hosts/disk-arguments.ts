@@ -10,11 +10,14 @@ export interface DiskPlaces {
   overlays: string
   /** Null: the node has no seed. */
   seed: string | null
+  /** A person's file as QEMU sees it; default: by its whole path. */
+  own?: (path: string) => string
 }
 
 /** QEMU's options for a node's disks: the root disk first, each further one at a place of its own on the bus. Pure. */
 export function diskArguments(spec: NodeSpec, places: DiskPlaces): string[] {
   const inOverlays = (file: string) => `${places.overlays}/${file}`
+  const own = places.own ?? ((path: string) => path)
   const root = spec.disks.find((disk) => disk.role === 'root')
   const rootChain = root && {
     ...root,
@@ -28,7 +31,7 @@ export function diskArguments(spec: NodeSpec, places: DiskPlaces): string[] {
   const data = spec.disks
     .filter((disk) => disk.role === 'data')
     .flatMap((disk, index) => {
-      const file = disk.path ?? inOverlays(disk.file)
+      const file = disk.path === undefined ? inOverlays(disk.file) : own(disk.path)
       const backing = (disk.backing?.layers ?? []).map(inOverlays)
       // QEMU's names of nodes are shorter than a drive's id may be.
       const drive = `data${index}`

@@ -13,6 +13,7 @@ import { giveFiles } from './node-files.js'
 import { readLaunchRecord, writeLaunchRecord, type LaunchRecord } from './launch-record.js'
 import { qemuArguments, runsAs } from './machine.js'
 import { throttles } from './disk-arguments.js'
+import { linkDisks, pointNode } from './disk-names.js'
 import { dataDiskFault, diskFault } from './node-disk.js'
 import { findProcess } from './processes.js'
 import { endChild, failed, recordProcess, spawnQemu } from './qemu-process.js'
@@ -36,18 +37,20 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
   const user = context.host.withAccelerator(await context.userOf(spec.id), accelerator)
   const drives = await dataDiskFault(context.layout, spec, user)
   if (drives !== undefined) throw new EngineError('broken', drives)
-  const args = qemuArguments({
+  const told = qemuArguments({
     spec,
     accelerator,
     qemuVersion: version,
     paths: {
       images: pathInQemu(context.dataDir, context.layout.images),
       overlays: pathInQemu(context.dataDir, context.layout.overlays),
+      own: (path) => pathInQemu(context.dataDir, path),
       io: pathInQemu(context.dataDir, paths.io),
       seed: spec.seed ? pathInQemu(context.dataDir, paths.seed) : null,
       uefi: await prepareFirmware(context, spec),
     },
   })
+  const { args, links } = linkDisks(context, paths, spec, told)
   const launch: LaunchRecord = {
     version: 1,
     id: spec.id,
@@ -65,6 +68,7 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
   await requireFittingMemory(context, spec, args)
   await giveFiles(context, spec, user)
   await makeRunDir(paths, spec.seed, user)
+  for (const { node, file } of links) await pointNode(context, paths, node, file)
   await writeLaunchRecord(paths.launch, launch)
   return runUntilReady(context, createRun(paths, launch, null), {
     user,

@@ -11,6 +11,8 @@ export type Accelerator = 'kvm' | 'tcg'
 export interface MachinePaths {
   images: string
   overlays: string
+  /** A person's file; default: by its whole path. */
+  own?: (path: string) => string
   /** The node's own folder, where QEMU makes its sockets. */
   io: string
   /** Null: the node has no seed. */

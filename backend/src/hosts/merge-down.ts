@@ -86,6 +86,7 @@ async function mergeNow(
     if (begun === null) request.onProgress(1, 1)
   } catch (error) {
     if (request.signal.aborted && error === request.signal.reason) throw error
+    if (context.closed.aborted) throw closedMeanwhile(error)
     if (await endedMeanwhile(context, run, error)) {
       throw new EngineError('not-found', 'The node ended before its layers were merged. Nothing is lost.', {
         cause: error,
@@ -135,7 +136,11 @@ async function follow(
     }
     await delay(looks < 100 ? 5 : 50)
   }
-  throw new EngineError('lost', 'The engine was closed; the merge goes on.', { retry: true })
+  throw closedMeanwhile()
+}
+
+function closedMeanwhile(cause?: unknown): EngineError {
+  return new EngineError('lost', 'The engine was closed; the merge goes on.', { retry: true, cause })
 }
 
 function report(job: MergeJob, onProgress: MergeRequest['onProgress']): void {

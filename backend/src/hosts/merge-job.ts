@@ -44,7 +44,7 @@ export async function standsOn(
   { driveId, onto }: MergeRequest,
 ): Promise<boolean> {
   const atStart = startedWith(run.launch.args, driveId).file.filename
-  const path = await pathOfNode(context.layout, run, await activeNode(client, driveId), atStart)
+  const path = await pathOfNode(context.layout, run.paths, await activeNode(client, driveId), atStart)
   return (await readQcow2Header(path)).backingFile === onto
 }
 
@@ -97,12 +97,12 @@ export async function dropMerged(run: Run, client: QmpClient, driveId: string): 
       () => true,
       () => false, // in use: still below, or another drive's
     )
-    if (dropped) await forgetNode(run, node)
+    if (dropped) await forgetNode(run.paths, node)
   }
 }
 
 async function nodeOf(run: Run, driveId: string, onto: string): Promise<string> {
-  const newer = await nodeOfFile(run, onto)
+  const newer = await nodeOfFile(run.paths, onto)
   if (newer !== undefined) return newer
   const [, ...below] = chainOfBlockdev(startedWith(run.launch.args, driveId))
   const name = (path: string) => path.split('/').at(-1)

@@ -1,9 +1,9 @@
 import type { NodeId } from '../domain/ids.js'
 import { QmpError } from '../system/qmp.js'
 import type { QmpClient } from '../system/qmp.js'
-import { activeNode, nodeNames, overNode, startedWith } from './block-names.js'
+import { activeNode, nodeNames, overNode, startedWith, type Blockdev } from './block-names.js'
 import { FLUSH_TIMEOUT_MS } from './disk-graph.js'
-import { forgetNode, nodePathInQemu, pointNode } from './disk-names.js'
+import { fileOfNode, forgetNode, nodePathInQemu, pointNode } from './disk-names.js'
 import { EngineError } from './engine.js'
 import type { SnapshotDisk, SnapshotRequest, SnapshotResult } from './engine-disks.js'
 import { hasEnded } from './freezer.js'
@@ -32,10 +32,12 @@ export async function takeSnapshot(
 ): Promise<SnapshotResult> {
   if (request.freeze) throw new EngineError('unsupported', "SandLabX's guests have no port to an agent.")
   const client = clientOf(run)
+  const active: ActiveDisk[] = []
+  for (const disk of request.disks) active.push(await activeDisk(run, client, disk))
   await stageFresh(context.layout, request.disks)
   let pauseMs = 0
   try {
-    const active = await addFresh(context, run, client, request.disks)
+    for (const disk of active) await addFresh(context, run, client, disk)
     for (const { file } of request.disks) await flushAhead(inOverlays(context.layout, file))
     pauseMs = await atOneMoment(context, run, client, request, active)
     await finish(context, run, request.disks)
@@ -45,26 +47,33 @@ export async function takeSnapshot(
   return { qemuVersion: run.launch.qemuVersion, machine: machineOf(run.launch.args), pauseMs, frozen: false }
 }
 
-/** The fresh overlays are opened, nobody writes to them yet. Returns the node that each disk has had until now. */
+interface ActiveDisk {
+  names: SnapshotDisk
+  /** The node that the guest has written to until now. */
+  node: string
+  /** What the disk was started with. */
+  like: Blockdev
+}
+
+async function activeDisk(run: Run, client: QmpClient, names: SnapshotDisk): Promise<ActiveDisk> {
+  const like = startedWith(run.launch.args, names.driveId)
+  if (like['read-only'] === true) {
+    throw new EngineError('unsupported', `The drive ${names.driveId} is read-only: it never changes.`)
+  }
+  return { names, node: await activeNode(client, names.driveId), like }
+}
+
+/** The fresh overlay is opened, nobody writes to it yet. */
 async function addFresh(
   context: EngineContext,
   run: Run,
   client: QmpClient,
-  disks: readonly SnapshotDisk[],
-): Promise<string[]> {
-  const active: string[] = []
-  for (const { driveId, layerFile, freshFile } of disks) {
-    const like = startedWith(run.launch.args, driveId)
-    if (like['read-only'] === true) {
-      throw new EngineError('unsupported', `The drive ${driveId} is read-only: it never changes.`)
-    }
-    active.push(await activeNode(client, driveId))
-    const node = overNode(layerFile)
-    await pointNode(context, run, node, freshFile)
-    const file = { ...like.file, filename: nodePathInQemu(context, run, node) }
-    await client.run('blockdev-add', { ...like, 'node-name': node, file, backing: null }, FLUSH_TIMEOUT_MS)
-  }
-  return active
+  { names, like }: ActiveDisk,
+): Promise<void> {
+  const node = overNode(names.layerFile)
+  await pointNode(context, run.paths, node, names.freshFile)
+  const file = { ...like.file, filename: nodePathInQemu(context, run.paths, node) }
+  await client.run('blockdev-add', { ...like, 'node-name': node, file, backing: null }, FLUSH_TIMEOUT_MS)
 }
 
 /** From memory to disks nothing moves. Returns how long the guest stood still. */
@@ -73,18 +82,18 @@ async function atOneMoment(
   run: Run,
   client: QmpClient,
   { disks, memoryFile }: SnapshotRequest,
-  active: string[],
+  active: readonly ActiveDisk[],
 ): Promise<number> {
   const began = performance.now()
   if (memoryFile !== undefined) await hold(run, client)
   try {
     if (memoryFile !== undefined) await saveMemory(context, run, client, memoryFile)
     await nameLayers(context.layout, disks)
-    for (const [index, { layerFile }] of disks.entries()) await pointNode(context, run, active[index]!, layerFile)
+    for (const { names, node } of active) await pointNode(context, run.paths, node, names.layerFile)
     const pivotedAt = performance.now()
-    const actions = disks.map(({ layerFile }, index) => ({
+    const actions = active.map(({ names, node }) => ({
       type: 'blockdev-snapshot',
-      data: { node: active[index], overlay: overNode(layerFile) },
+      data: { node, overlay: overNode(names.layerFile) },
     }))
     await client.run('transaction', { actions }, FLUSH_TIMEOUT_MS)
     if (memoryFile === undefined) return performance.now() - pivotedAt
@@ -99,7 +108,7 @@ async function atOneMoment(
 
 async function finish(context: EngineContext, run: Run, disks: readonly SnapshotDisk[]): Promise<void> {
   await goForward(context.layout, disks)
-  for (const { file, layerFile } of disks) await pointNode(context, run, overNode(layerFile), file)
+  for (const { file, layerFile } of disks) await pointNode(context, run.paths, overNode(layerFile), file)
 }
 
 /** After a failure QEMU and the files say what holds. Throws the failure when nothing does. */
@@ -161,8 +170,10 @@ async function havePivoted(client: QmpClient, disks: readonly SnapshotDisk[]): P
 async function forget(context: EngineContext, run: Run, disks: readonly SnapshotDisk[]): Promise<void> {
   const client = clientOf(run)
   for (const { driveId, file, layerFile } of disks) {
-    await pointNode(context, run, await activeNode(client, driveId), file)
-    await forgetNode(run, overNode(layerFile))
+    const node = overNode(layerFile)
+    if ((await fileOfNode(run.paths, node)) === undefined) continue
+    await pointNode(context, run.paths, await activeNode(client, driveId), file)
+    await forgetNode(run.paths, node)
   }
 }
 

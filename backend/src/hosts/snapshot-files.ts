@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs'
 import { link, lstat, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Layout } from '../domain/layout.js'
-import { openPlain } from '../storage/layers.js'
+import { isUntouched, openPlain, protectFile } from '../storage/layers.js'
 import { errnoOf, fsyncDirectory } from '../system/durable-file.js'
 import { writeQcow2Overlay } from '../system/qcow2-overlay.js'
 import { readQcow2Header } from '../system/qcow2.js'
@@ -87,20 +87,20 @@ export async function goForward(layout: Layout, disks: readonly SnapshotDisk[]):
     await rename(inOverlays(layout, disk.freshFile), inOverlays(layout, disk.file))
   }
   for (const folder of foldersOf(layout, disks)) await fsyncDirectory(folder)
-  for (const { layerFile } of disks) {
-    const layer = await openPlain(inOverlays(layout, layerFile))
-    try {
-      await layer.sync()
-      if (process.getuid?.() === 0) await layer.chown(0, 0)
-      await layer.chmod(0o444)
-    } finally {
-      await layer.close()
-    }
-  }
+  for (const { layerFile } of disks) await protectFile(inOverlays(layout, layerFile))
 }
 
-/** All names as they were. Only when no guest can have written to a fresh overlay. May be called again. */
+/**
+ * All names as they were. May be called again. Throws `broken`, and touches nothing, when a guest has written to a fresh
+ * overlay after all.
+ */
 export async function goBack(layout: Layout, { disks, memoryFile }: SnapshotFiles): Promise<void> {
+  for (const { layerFile, freshFile } of disks) {
+    const [layer, fresh] = [inOverlays(layout, layerFile), inOverlays(layout, freshFile)]
+    // Without the layer's name it may not even be whole yet.
+    if (!(await look(layer)) || !(await look(fresh)) || (await isUntouched(fresh))) continue
+    throw new EngineError('broken', `${freshFile} was written to: it is left as it is.`)
+  }
   for (const { file, layerFile, freshFile } of disks) {
     const [disk, layer] = await Promise.all([file, layerFile].map((name) => look(inOverlays(layout, name))))
     if (layer && layer.ino === disk?.ino) await rm(inOverlays(layout, layerFile))
