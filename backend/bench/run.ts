@@ -13,6 +13,7 @@ const ROOMS = [
   './recovery.js',
   './clone.js',
   './boot.js',
+  './orphans.js',
 ]
 const wanted = process.argv[2] ?? ''
 const table = new Table({ head: ['claim', 'goal', 'measured', '', 'detail'], style: { head: [], border: [] } })

@@ -17,6 +17,7 @@ import { deleteImage } from '../../src/images/removal.js'
 import { about } from '../support/image-room.js'
 import { startPublisher } from '../support/publisher.js'
 import { ACTOR, idOf, type Rooms } from './rooms.js'
+import { ORPHANS } from './scenarios-orphans.js'
 import { TEST_BOOT } from './scenarios-test-boot.js'
 import { TRANSFERS } from './scenarios-transfer.js'
 
@@ -145,6 +146,7 @@ function cloning(name: string, request: Partial<CloneNode> & { name: string }, n
 export const SCENARIOS: readonly Scenario[] = [
   ...TRANSFERS,
   TEST_BOOT,
+  ...ORPHANS,
   {
     name: 'create',
     kinds: ['node.create'],
