@@ -8,6 +8,7 @@ import type { Layer } from '../domain/layer.js'
 import type { NodeRecord } from '../domain/node.js'
 import { copyFull, readableSource } from './clone-full.js'
 import { snapshotsBefore } from './clone-snapshot.js'
+import { discardCloneDrives, makeCloneDrives, writeDriveLayers } from './clone-drives.js'
 import { cloneStaging, type CloneIntent } from './clone-intent.js'
 import { imageOf, type NodesContext } from './context.js'
 import { engineFailure } from './engine-failure.js'
@@ -26,6 +27,7 @@ const AT_ONCE = 8
 export async function makeClones(context: NodesContext, intent: CloneIntent, op: BulkHandle): Promise<void> {
   await allEnded([
     ...(intent.layer ? [writeLayerRecord(context, intent, intent.layer)] : []),
+    writeDriveLayers(context, intent),
     ...(intent.full
       ? []
       : intent.records.map((record) => recordLimiter.run(() => writeSidecar(context.layout, record)))),
@@ -55,6 +57,7 @@ async function makeLinkedClones(context: NodesContext, intent: CloneIntent, op: 
         op.signal.throwIfAborted()
         op.item(index, { state: 'running' })
         await makeDisk(context, intent, record)
+        await makeCloneDrives(context, intent, record, op)
         made += 1
         op.step(MAKING, made / intent.records.length)
       }),
@@ -78,6 +81,7 @@ async function makeFullClones(context: NodesContext, intent: CloneIntent, op: Bu
       log: (text) => op.log(text),
     })
     await makeDisk(context, intent, record) // looks at it, and gives it to its user
+    await makeCloneDrives(context, intent, record, op)
     await writeSidecar(context.layout, record)
   }
 }
@@ -96,6 +100,7 @@ async function makeDisk(context: NodesContext, intent: CloneIntent, record: Node
 
 export async function discardClones(context: NodesContext, intent: CloneIntent): Promise<void> {
   for (const { id } of intent.records) await discardOverlay(context.layout, id)
+  await discardCloneDrives(context, intent)
   await removeCloneStaging(context, intent)
 }
 

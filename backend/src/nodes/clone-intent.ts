@@ -4,6 +4,7 @@ import { backingSchema, layerSchema } from '../domain/layer.js'
 import { overlayStagingDir, type Layout } from '../domain/layout.js'
 import { nodeRecordSchema } from '../domain/node.js'
 import { snapshotNameSchema } from '../domain/snapshot.js'
+import { clonedDriveSchema } from './clone-drive-plan.js'
 import { nodeStorageSchema } from './node-storage.js'
 
 /** All that a clone will name, before its first step. */
@@ -40,6 +41,8 @@ export const cloneIntentSchema = z.object({
   from: backingSchema,
   /** The source now stands on the layer; otherwise it was copied. */
   sourceMoved: z.boolean(),
+  /** Further drives that the clones have as well. */
+  drives: z.array(clonedDriveSchema).default([]),
   /** Layers under disks that were kept when their nodes were deleted. */
   keptLayers: z.array(layerIdSchema),
 })

@@ -6,6 +6,7 @@ import { isUntouched } from '../storage/layers.js'
 import { usedBytes } from '../storage/overlays.js'
 import { measureSpace, noSpace } from '../storage/space.js'
 import { errorOf } from '../transactions/operation-record.js'
+import { leftBehind } from './clone-drive-plan.js'
 import type { CloneIntent } from './clone-intent.js'
 import { copiesDisk, isAlive, prepareClone, type CloneRights } from './clone-prepare.js'
 import { recordOf, type Actor, type NodesContext } from './context.js'
@@ -70,6 +71,7 @@ export function warningsOf(context: NodesContext, intent: CloneIntent): string[]
   return [
     ...replaced.map((record) => replaceWarning(record, replacedBy)),
     ...(running.length === 0 ? [] : [`${running.join(', ')}: running, and stopped first, as by the button.`]),
+    ...leftBehind(source, intent.drives),
     ...(losesInternet ? [`${source.name} reaches the internet; its clones do not, since you may not allow that.`] : []),
     ...(snapshotId === null && isAlive(context, source)
       ? ['The source runs: what its guest has not yet written to its disk is not in the clones, as after a power cut.']

@@ -10,7 +10,14 @@ import { filesBelow, measureCopy } from '../storage/chain-files.js'
 import { readerOf } from '../storage/layer-copies.js'
 import { usedBytes } from '../storage/overlays.js'
 import type { CloneIntent } from './clone-intent.js'
-import { rootLayerOf, snapshotsOf } from '../domain/snapshot.js'
+import {
+  bytesForDrives,
+  clonedDrives,
+  drivesOfClone,
+  refuseRunningDrives,
+  type ClonedDrive,
+} from './clone-drive-plan.js'
+import { rootLayerOf, snapshotsOf, type Snapshot } from '../domain/snapshot.js'
 import { imageOf, recordOf, viewNode, type Actor, type NodesContext } from './context.js'
 import { storageOf } from './node-storage.js'
 import { layersUnder } from './unused-layers.js'
@@ -38,6 +45,9 @@ export async function prepareClone(
   const readsDisk = snapshotId === null || request.snapshotFirst
   const refusal = readsDisk ? nodeRefuses('clone', viewNode(context, source).status) : undefined
   if (refusal !== undefined) throw new SandlabError('wrong_status', `${source.name}: ${refusal}`)
+  const snapshot = request.snapshot === undefined ? undefined : snapshotNamed(context, source, request.snapshot)
+  const drives = clonedDrives(source, snapshot)
+  refuseRunningDrives(source, drives, isAlive(context, source))
   const at = context.now().toISOString()
   const ownerId = request.ownerId ?? source.ownerId
   const names = expandNames(request.name, request.count)
@@ -53,7 +63,7 @@ export async function prepareClone(
     layerName,
     snapshotIdToMake: snapshotIdSchema.parse(randomUUID()),
     snapshotId,
-    records: names.map((name) => cloneRecord(source, { name, ownerId, at, actor, rights, full: request.full })),
+    records: names.map((name) => cloneRecord(source, drives, { name, ownerId, at, actor, rights, full: request.full })),
     replaced,
     replacedLayers: layersUnder(context.store.data, replaced),
     replacedStorage: replaced.map((record) => storageOf(context.store.data, record)),
@@ -64,6 +74,7 @@ export async function prepareClone(
     from: snapshotId === null ? source.backing : { kind: 'layer', layerId: snapshotId },
     sourceMoved: false,
     keptLayers: [],
+    drives,
   }
   return { ...intent, needBytes: await bytesFor(context, intent) }
 }
@@ -78,10 +89,13 @@ export function isAlive(context: NodesContext, record: NodeRecord): boolean {
 }
 
 export function snapshotOf(context: NodesContext, source: NodeRecord, name: string | undefined): LayerId | null {
-  if (name === undefined) return null
+  return name === undefined ? null : rootLayerOf(snapshotNamed(context, source, name))
+}
+
+function snapshotNamed(context: NodesContext, source: NodeRecord, name: string): Snapshot {
   const own = snapshotsOf(context.store.data, source.id)
   const found = own.find((snapshot) => snapshot.name === name)
-  if (found) return rootLayerOf(found)
+  if (found) return found
   throw new SandlabError('not_found', `${source.name} has no snapshot named ${name}.`, {
     hint: own.length === 0 ? 'It has none at all.' : `It has ${own.map((snapshot) => snapshot.name).join(', ')}.`,
   })
@@ -127,7 +141,11 @@ interface Identity {
 }
 
 /** As the source, under its own id, name and network address; nothing of the source's history. */
-function cloneRecord(source: NodeRecord, { name, ownerId, at, actor, rights, full }: Identity): NodeRecord {
+function cloneRecord(
+  source: NodeRecord,
+  drives: readonly ClonedDrive[],
+  { name, ownerId, at, actor, rights, full }: Identity,
+): NodeRecord {
   const id = nodeIdSchema.parse(randomUUID())
   const backing: Backing = full ? { kind: 'none' } : source.backing
   const text = `Cloned from ${source.name}${full ? ', with a disk of its own' : ''}.`
@@ -140,6 +158,8 @@ function cloneRecord(source: NodeRecord, { name, ownerId, at, actor, rights, ful
     overlayFile: overlayFileName(id),
     mac: macOf(id),
     internet: source.internet && rights.internet,
+    drives: drivesOfClone(source, drives, at),
+    drivesChangedAt: null,
     desired: 'stopped',
     lastExit: null,
     generation: 0,
@@ -157,7 +177,8 @@ async function bytesFor(context: NodesContext, intent: Omit<CloneIntent, 'needBy
   const readsDisk = snapshotId === null || layerName !== null
   const copied = readsDisk && copiesDisk(context, source) ? ((await usedBytes(disk)) ?? 0) : 0
   const fresh = (full ? 0 : records.length) + (readsDisk ? 1 : 0)
-  const growth = fresh * rules.growthReserveBytes + copied
+  const drives = records.length * (await bytesForDrives(context, intent.drives, full))
+  const growth = fresh * rules.growthReserveBytes + copied + drives
   if (!full) return growth
   const image = imageOf(context, source.imageId)
   if (!image) throw noSuchImage(source.imageId)

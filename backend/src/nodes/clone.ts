@@ -10,11 +10,13 @@ import { anyProcedure, type AnyProcedure, type Procedure } from '../transactions
 import { cloneIntentSchema, type CloneIntent } from './clone-intent.js'
 import { discardClones, makeClones, MAKING, removeCloneStaging } from './clone-disks.js'
 import { titleOf, warningsOf, whatOf } from './clone-plan.js'
-import { prepareClone, type CloneRights } from './clone-prepare.js'
+import { refuseRunningDrives } from './clone-drive-plan.js'
+import { commitDrives, layTheDrives, takeBackDrives } from './clone-drives.js'
+import { isAlive, prepareClone, type CloneRights } from './clone-prepare.js'
 import { aroundClone, refuseEarly } from './clone-reserve.js'
 import { layTheBase, requireCloneable, requireWholeDisk, takeBackLayer } from './clone-source.js'
 import { snapshotsBefore } from './clone-snapshot.js'
-import { imageOf, publishNode, type Actor, type NodesContext } from './context.js'
+import { imageOf, publishNode, recordOf, type Actor, type NodesContext } from './context.js'
 import { noSuchImage, refuseTaken } from './new-record.js'
 import { dropReplaced, requireSameReplaced, stopReplaced, trashReplaced } from './replace.js'
 import { sendNode } from './send.js'
@@ -40,12 +42,19 @@ export function cloneProcedure(context: NodesContext): Procedure<CloneIntent> {
           requireSameReplaced(context, intent)
           await requireCloneable(context, intent)
           await requireWholeDisk(context, intent)
+          refuseRunningDrives(intent.source, intent.drives, isAlive(context, recordOf(context, intent.source.id)))
         },
       },
       {
         title: 'Holding the disk of the source still',
-        do: (intent, op) => layTheBase(context, intent, op),
-        undo: (intent) => takeBackLayer(context, intent),
+        async do(intent, op) {
+          await layTheBase(context, intent, op)
+          await layTheDrives(context, intent, op)
+        },
+        async undo(intent) {
+          await takeBackDrives(context, intent)
+          await takeBackLayer(context, intent)
+        },
       },
       {
         title: MAKING,
@@ -122,11 +131,15 @@ export async function cloneNode(
   return { operation, replaced: intent.replaced, warnings: warningsOf(context, intent) }
 }
 
-function resourcesOf({ records, replaced, layerId, id }: CloneIntent): Operation['resources'] {
+function resourcesOf({ records, replaced, layerId, drives, id }: CloneIntent): Operation['resources'] {
   return [
     { type: 'layer', id: layerId },
+    ...drives.flatMap((drive) => (drive.file === null ? [] : [{ type: 'layer' as const, id: drive.layerId }])),
     { type: 'folder', id: `/overlays/.staging/${id}` },
     ...records.map(({ overlayFile }) => ({ type: 'disk' as const, id: overlayApiPath(overlayFile) })),
+    ...records.flatMap((record) =>
+      record.drives.map(({ file }) => ({ type: 'drive' as const, id: overlayApiPath(file) })),
+    ),
     ...replaced.map(({ overlayFile }) => ({ type: 'trash' as const, id: overlayApiPath(overlayFile) })),
   ]
 }
@@ -148,7 +161,9 @@ function commitClone(draft: LabState, intent: CloneIntent): void {
     { at, kind: 'changed' as const, text: `Cloned to ${shown}.`, actorLogin: actor.login },
     ...source.events,
   ].slice(0, 100)
-  dropReplaced(draft, intent)
+  commitDrives(draft, intent)
+  const standing = intent.drives.flatMap((drive) => (drive.from.kind === 'layer' ? [drive.from.layerId] : []))
+  dropReplaced(draft, { ...intent, keptLayers: [...intent.keptLayers, ...standing] })
   if (from.kind === 'layer' && !intent.full && !draft.layers.some(({ id }) => id === from.layerId)) {
     throw new SandlabError('not_found', 'The snapshot was deleted meanwhile.')
   }

@@ -4,7 +4,7 @@ import { isSandlabError, SandlabError } from '../domain/error.js'
 import { layerIdSchema } from '../domain/ids.js'
 import type { Image } from '../domain/image.js'
 import { expandNames } from '../domain/name-pattern.js'
-import { nodeRefuses, type CloneNode } from '../domain/node.js'
+import { nodeRefuses, type CloneNode, type NodeRecord } from '../domain/node.js'
 import type { Operation } from '../domain/operation.js'
 import type { OperationPlan } from '../domain/plan.js'
 import type { BeginTransfer, NodeTransfer, TransferFile } from '../domain/transfer.js'
@@ -171,9 +171,14 @@ export async function planSend(
     creates: [{ type: 'node', name: intent.name }],
     replaces: plan?.replaces ?? [],
     files: [],
-    warnings: plan?.warnings ?? [],
+    warnings: [...staysHere(intent.source), ...(plan?.warnings ?? [])],
     refusal: short || refused ? refusal : refusalThere(plan?.refusal ?? null),
   }
+}
+
+/** Only the root disk travels. */
+function staysHere({ drives }: Pick<NodeRecord, 'drives'>): string[] {
+  return drives.map(({ id }) => `The drive ${id} stays here: only the root disk is sent.`)
 }
 
 async function planThere(context: NodesContext, intent: SendIntent, token: string): Promise<OperationPlan> {
