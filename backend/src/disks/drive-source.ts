@@ -55,7 +55,9 @@ export async function findDriveFile(
   }
   const found = await checkedFile(context, asked.path, real, sidecar)
   const owner = await diskOwner(layout, nodeId)
-  const denied = file.includes('/') ? await accessFault(real, owner, asked.readOnly ? 'read' : 'write') : undefined
+  const denied = file.includes('/')
+    ? await accessFault(layout, file, owner, asked.readOnly ? 'read' : 'write')
+    : undefined
   if (denied !== undefined) {
     throw new SandlabError('not_allowed', `${asked.path} ${denied}.`, {
       hint: 'SandLabX never changes the rights of your files. Nothing was changed.',
@@ -92,6 +94,8 @@ async function allowedFile(context: NodesContext, path: string): Promise<{ real:
   const ours = managed.find(({ prefix }) => path.startsWith(prefix))
   const place = resolve(ours ? `${ours.folder}/${path.slice(ours.prefix.length)}` : path)
   const folders = [...managed.map(({ folder }) => folder), ...(rules.importFolders ?? [])]
+  // What lies deeper in our folders is nobody's.
+  if (ours && dirname(place) !== ours.folder) throw notAllowed(path)
   // Said before it is looked for: whether there is such a file is nobody's business.
   if (!folders.some((folder) => place.startsWith(folder + sep))) throw notAllowed(path)
   const real = await realpath(place).catch((error: unknown) => {

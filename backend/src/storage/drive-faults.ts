@@ -42,7 +42,7 @@ export async function driveFault(layout: Layout, drive: RecordedDrive): Promise<
   const found = (what: string) => ({ missing: false, reason: `${said} ${what}.` })
   if (!stats.isFile()) return found('is not a plain file')
   if (drive.foreign) {
-    const denied = await foreignFault(drive)
+    const denied = await foreignFault(layout, drive)
     if (denied !== undefined) return found(denied)
   }
   if (drive.format === 'raw') return undefined
@@ -79,14 +79,19 @@ export async function recordedDriveFault(
   })
 }
 
-async function foreignFault({ path, readOnly, user }: Pick<RecordedDrive, 'path' | 'readOnly' | 'user'>) {
-  const real = await realpath(path).catch(() => path)
+async function foreignFault(layout: Layout, { path, readOnly, user }: RecordedDrive): Promise<string | undefined> {
+  const isOurs = path.startsWith(`${layout.images}/`) // its folder may well lie behind a link
+  const real = isOurs ? path : await realpath(path).catch(() => path)
   if (real !== path) return `is now reached through a symbolic link, and is really ${real}`
-  return accessFault(path, user, readOnly ? 'read' : 'write')
+  return accessFault(layout, path, user, readOnly ? 'read' : 'write')
 }
 
-/** Why a user can't open a file, as the rest of a sentence; undefined when it can. We never change a person's file. */
+/**
+ * Why a user can't open a file, as the rest of a sentence; undefined when it can. We never change a person's file. What
+ * lies in `images/` is reached as base images are, whatever the folders above allow.
+ */
 export async function accessFault(
+  layout: Pick<Layout, 'images'>,
   path: string,
   identity: Identity | undefined,
   access: 'read' | 'write',
@@ -94,7 +99,7 @@ export async function accessFault(
   const user = identity ?? { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
   if (user.uid === 0) return undefined
   const who = `the user that runs this node's QEMU (uid ${user.uid})`
-  for (let folder = dirname(path); ; folder = dirname(folder)) {
+  for (let folder = dirname(path); folder !== layout.images; folder = dirname(folder)) {
     const denied = await denies(folder, user, 0o1)
     if (denied) return `can't be reached by ${who}: allow it to enter ${folder} (\`chmod o+x ${folder}\`)`
     if (folder === dirname(folder)) break

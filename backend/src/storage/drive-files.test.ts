@@ -115,8 +115,8 @@ describe('a look at a drive', () => {
     await mkdir(folder, { mode: 0o700 })
     await writeFile(`${folder}/disk.raw`, '', { mode: 0o600 })
     const stranger = { uid: 1_900_000_000, gid: 1_900_000_000 }
-    expect(await accessFault(`${folder}/disk.raw`, stranger, 'read')).toMatch(/chmod o\+x/)
-    expect(await accessFault('/etc/hostname', stranger, 'read')).toBeUndefined()
-    expect(await accessFault('/etc/hostname', stranger, 'write')).toMatch(/read and written .*chmod o\+rw/)
+    expect(await accessFault(layout, `${folder}/disk.raw`, stranger, 'read')).toMatch(/chmod o\+x/)
+    expect(await accessFault(layout, '/etc/hostname', stranger, 'read')).toBeUndefined()
+    expect(await accessFault(layout, '/etc/hostname', stranger, 'write')).toMatch(/read and written .*chmod o\+rw/)
   })
 })
