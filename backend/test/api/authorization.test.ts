@@ -29,6 +29,8 @@ const row = (
 const everybody = () => row('yes', 'yes', 'yes', 'yes', 'yes', 'yes')
 const signedIn = () => row('who', 'yes', 'yes', 'yes', 'yes', 'who')
 const ownNode = () => row('who', 'yes', 'none', 'yes', 'yes', 'who')
+/** They take room: a student sees them, and instructors change them. */
+const drivesOf = () => row('who', 'no', 'none', 'yes', 'yes', 'who')
 const teachers = () => row('who', 'no', 'no', 'yes', 'yes', 'who')
 const administrators = () => row('who', 'no', 'no', 'no', 'yes', 'who')
 const adminOnlyInternet = ownNode
@@ -67,6 +69,14 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'delete /api/nodes/{id}/snapshots/{snapshotId}': { expected: ownNode() },
   'get /api/nodes/{id}/snapshots/{snapshotId}/export': { expected: ownNode() },
   'put /api/nodes/{id}/snapshot-schedule': { expected: ownNode(), body: { schedule: { daily: 1 } } },
+  'get /api/nodes/{id}/drives': { expected: ownNode() },
+  'post /api/nodes/{id}/drives': { expected: drivesOf(), body: { id: 'NAME' } },
+  'patch /api/nodes/{id}/drives/{driveId}': { expected: drivesOf(), body: { cache: 'none' } },
+  'delete /api/nodes/{id}/drives/{driveId}': { expected: drivesOf() },
+  'post /api/nodes/{id}/drives/{driveId}/move': {
+    expected: row('who', 'no', 'none', 'none', 'none', 'who'), // there is no such node to move it to
+    body: { toNodeId: '00000000-0000-4000-8000-000000000000' },
+  },
   'post /api/nodes/{id}/start': { expected: ownNode() },
   'post /api/nodes/{id}/stop': { expected: ownNode(), body: { now: true } },
   'post /api/nodes/{id}/restart': { expected: ownNode() },
@@ -230,6 +240,7 @@ describe('who may do what', () => {
         if (/delete.*images/.test(name)) {
           await addTestImage(lab.backend.services.config.layout, lab.backend.services.lab!.store, id)
         }
+        if (/\{driveId\}/.test(path)) await people.instructor.send('POST', `/api/nodes/${id}/drives`, { id: 'cell' })
         if (/last-screen/.test(path)) {
           await people.owner.send('POST', `/api/nodes/${id}/start`)
           await people.owner.send('GET', `/api/nodes/${id}/screenshot`)
@@ -238,7 +249,8 @@ describe('who may do what', () => {
           line.body === undefined ? undefined : JSON.parse(JSON.stringify(line.body).replaceAll('NAME', `n-${serial}`))
         const answer = await people[subject].send(
           method.toUpperCase(),
-          path.replace('{id}', id).replace('{snapshotId}', snapshotId) + (line.query ?? ''),
+          path.replace('{id}', id).replace('{snapshotId}', snapshotId).replace('{driveId}', 'cell') +
+            (line.query ?? ''),
           body,
         )
         // A wrong password is the one 401 that means "come in and try": the door was open.

@@ -185,6 +185,21 @@ const TABLE: Record<string, Row | 'no key' | 'refused'> = {
       return { path: `/api/nodes/${id}/snapshots/${snapshot.id}/restore`, body: {}, other: { now: true } }
     },
   },
+  '/api/nodes/{id}/drives': {
+    audit: 'drive.create',
+    async ready(who) {
+      const path = `/api/nodes/${await newNode(who)}/drives`
+      return { path, body: { id: 'one' }, other: { id: 'two' } }
+    },
+  },
+  '/api/nodes/{id}/drives/{driveId}/move': {
+    audit: 'drive.move',
+    async ready(who) {
+      const [id, toNodeId] = [await newNode(who), await newNode(who)]
+      await who.send('POST', `/api/nodes/${id}/drives`, { id: 'one' })
+      return { path: `/api/nodes/${id}/drives/one/move`, body: { toNodeId }, other: { toNodeId, newId: 'two' } }
+    },
+  },
   '/api/nodes/{id}/reset': onNode('reset', 'node.reset', false, {}, { now: true }),
   '/api/reset': {
     audit: 'node.reset',
