@@ -2,6 +2,7 @@ import type { SpaceReport } from '../domain/storage.js'
 import type { NodesContext } from '../nodes/context.js'
 import { createDrives, type Drives } from './drives.js'
 import { createOrphans, type Orphans } from './orphan-verbs.js'
+import { createRepairs, type Repairs } from './repair.js'
 import { createReset, type Reset } from './reset-verbs.js'
 import { createSchedule, type Schedule } from './schedule.js'
 import { createSettings, type Settings } from './settings.js'
@@ -22,6 +23,7 @@ export interface Disks {
   reset: Reset
   settings: Settings
   verify: Verify
+  repairs: Repairs
   /** Where the room on the disks is; one look serves all who ask within seconds. */
   space(): Promise<SpaceReport>
   orphans: Orphans
@@ -39,6 +41,7 @@ export function createDisks(context: NodesContext): Disks {
     reset: createReset(context),
     settings: createSettings(context),
     verify: createVerify(context, schedule),
+    repairs: createRepairs(context),
     space: createSpaceReports(context),
     orphans: createOrphans(context),
     snapshots: createSnapshots(context, schedule),

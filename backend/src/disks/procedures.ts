@@ -8,6 +8,7 @@ import { createDriveProcedure } from './drive-create.js'
 import { deleteDriveProcedure } from './drive-delete.js'
 import { moveDriveProcedure } from './drive-move.js'
 import { updateDriveProcedure } from './drive-update.js'
+import { repairProcedure } from './repair-procedure.js'
 import { anySnapshotProcedure } from './snapshot-create.js'
 import { deleteSnapshotProcedure } from './snapshot-delete.js'
 import { flattenProcedure } from './snapshot-flatten.js'
@@ -23,6 +24,7 @@ export function procedures(context: NodesContext): readonly AnyProcedure[] {
     ...imageProcedures(context),
     anyProcedure(resetProcedure(context)),
     anyProcedure(restoreProcedure(context)),
+    anyProcedure(repairProcedure(context)),
     anyProcedure(createDriveProcedure(context)),
     anyProcedure(updateDriveProcedure(context)),
     anyProcedure(deleteDriveProcedure(context)),

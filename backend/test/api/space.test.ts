@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals'
 import { link, mkdir, writeFile } from 'node:fs/promises'
 import { overlayFile, overlayStagingDir, trashDir, type Layout } from '../../src/domain/layout.js'
 import type { SpaceReport } from '../../src/domain/storage.js'
@@ -9,6 +9,8 @@ import { addTestImage, startTestLab, type Person, type TestLab } from '../suppor
 import { untilSeen } from '../support/until.js'
 
 const MIB = 1024 ** 2
+jest.setTimeout(60_000)
+
 let lab: TestLab
 let layout: Layout
 let teacher: Person

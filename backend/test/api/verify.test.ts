@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals'
 import { appendFile, chmod, open, readFile, rename, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { imageFile, layerFile, overlayFile, reportFile, sidecarFile, type Layout } from '../../src/domain/layout.js'
@@ -8,6 +8,8 @@ import { runCommand } from '../../src/system/command.js'
 import { writeDisk } from '../support/disks.js'
 import { addTestImage, startTestLab, type Person, type TestLab } from '../support/lab.js'
 import { untilSeen } from '../support/until.js'
+
+jest.setTimeout(60_000)
 
 let lab: TestLab
 let layout: Layout

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals'
 import { createHash } from 'node:crypto'
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,6 +12,8 @@ import { writeStateFile } from '../../src/state/state-files.js'
 import { cli, startCli, type CliResult } from '../support/cli.js'
 import { compileSources, type CompiledSources } from '../support/compiled-backend.js'
 import { untilSeen } from '../support/until.js'
+
+jest.setTimeout(60_000)
 
 let sources: CompiledSources
 let folder: string

@@ -1,12 +1,21 @@
 import { z } from 'zod'
-import { authorize } from '../../domain/authorize.js'
+import { authorize, type Action } from '../../domain/authorize.js'
 import { SandlabError } from '../../domain/error.js'
 import { operationIdSchema } from '../../domain/ids.js'
 import { operationSchema } from '../../domain/operation.js'
-import { spaceReportSchema, verifyReportSchema, verifyRequestSchema, type VerifyReport } from '../../domain/storage.js'
+import {
+  repairRequestSchema,
+  spaceReportSchema,
+  verifyReportSchema,
+  verifyRequestSchema,
+  type Repair,
+  type RepairRequest,
+  type VerifyReport,
+} from '../../domain/storage.js'
 import type { Subject } from '../../domain/user.js'
-import { accessNode } from '../node-access.js'
-import { route } from '../route.js'
+import type { RepairRights } from '../../disks/repair.js'
+import { accessNode, ownedBy } from '../node-access.js'
+import { route, type RouteContext } from '../route.js'
 import { labOf, type Services } from '../services.js'
 import { actorOf } from './nodes.js'
 import { readable } from './operations.js'
@@ -70,6 +79,37 @@ export const storageRoutes = [
     },
   }),
   route({
+    method: 'post',
+    path: '/api/storage/repair',
+    tag: 'Storage',
+    summary: 'Put right what a verification has found, by one of the repairs that the finding offers',
+    access: 'signed-in',
+    body: repairRequestSchema,
+    answer: { status: 202, schema: z.object({ operation: operationSchema }) },
+    errors: [
+      'not_found',
+      'not_allowed',
+      'unsupported',
+      'wrong_status',
+      'busy',
+      'storage_not_found',
+      'config_mismatch',
+      'checksum_mismatch',
+      'chain_broken',
+      'bad_request',
+    ],
+    audit: 'storage.repair',
+    async plan(context) {
+      const rights = repairRights(context)
+      return labOf(context.services).disks.repairs.plan(context.body, actorOf(context), rights)
+    },
+    async handle(context) {
+      const rights = repairRights(context)
+      const operation = await labOf(context.services).disks.repairs.begin(context.body, actorOf(context), rights)
+      return { operation }
+    },
+  }),
+  route({
     method: 'get',
     path: '/api/storage/space',
     tag: 'Storage',
@@ -79,6 +119,42 @@ export const storageRoutes = [
     handle: async ({ services }) => ({ space: await labOf(services).disks.space() }),
   }),
 ]
+
+/** What each repair is, as a right on the node; those that touch what is not the node's are for administrators. */
+const REPAIR_ACTIONS: Record<Repair, Action> = {
+  'recreate-drive': 'node.drives',
+  'restore-from-trash': 'trash.restore',
+  'restore-snapshot': 'node.snapshot',
+  'write-sidecar': 'node.update',
+  rebase: 'storage.manage',
+  attach: 'storage.manage',
+  'drop-record': 'storage.manage',
+}
+
+/** Throws `not_found`, `not_allowed`. Names what is repaired for the audit log. */
+function repairRights(context: RouteContext<unknown, unknown, RepairRequest>): RepairRights {
+  const { services, subject, body } = context
+  const { nodeId, repair, path, argument } = body
+  const details = { repair, path, argument }
+  if (nodeId === undefined) {
+    context.about({ type: 'storage', id: path, details })
+    if (!authorize(subject, 'storage.manage')) {
+      throw new SandlabError('not_allowed', 'You may not repair what several nodes stand on.', {
+        hint: 'Ask an administrator.',
+      })
+    }
+  } else {
+    context.about({ type: 'node', id: nodeId, details })
+    const { name } = accessNode(services, subject, nodeId, REPAIR_ACTIONS[repair])
+    context.about({ type: 'node', id: nodeId, name, details })
+  }
+  return {
+    mayRestore: (ownerId) =>
+      ownerId === null
+        ? authorize(subject, 'storage.manage')
+        : authorize(subject, 'trash.restore', ownedBy(services, ownerId)),
+  }
+}
 
 /** Whoever may see all storage reads every report; others those that they asked for. A foreign one is as if absent. */
 async function readableReport(services: Services, subject: Subject, operationId: string): Promise<VerifyReport> {
