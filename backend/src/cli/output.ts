@@ -1,6 +1,6 @@
 import Table from 'cli-table3'
 import type { Io } from './io.js'
-import { oneLine, paint } from './text.js'
+import { oneLine, paint, wrap } from './text.js'
 
 /** How a command answers: JSON when asked for, else for people, else (piped) for other programs. */
 export interface Output {
@@ -25,8 +25,8 @@ export function createOutput(io: Io, json: boolean): Output {
     json,
     table(columns, rows, raw) {
       if (json) printJson(raw)
-      else if (io.stdout.isTTY) line(drawTable(io, columns, rows))
-      else printRows(rows)
+      else if (!io.stdout.isTTY) printRows(rows)
+      else if (rows.length > 0) line(drawTable(io, columns, rows))
     },
     facts(facts, raw) {
       if (json) printJson(raw)
@@ -34,16 +34,23 @@ export function createOutput(io: Io, json: boolean): Output {
       else {
         const width = Math.max(...facts.map(([name]) => name.length))
         for (const [name, value] of facts) {
-          line(`${paint(io, io.stdout, 'dim', name.padEnd(width))}  ${oneLine(value)}`)
+          for (const [index, part] of wrap(oneLine(value), room(io) - width - 2).entries()) {
+            line(`${paint(io, io.stdout, 'dim', (index === 0 ? name : '').padEnd(width))}  ${part}`)
+          }
         }
       }
     },
     done(sentence, raw) {
       if (json) printJson(raw)
-      else line(oneLine(sentence))
+      else for (const part of io.stdout.isTTY ? wrap(oneLine(sentence), room(io)) : [oneLine(sentence)]) line(part)
     },
     text: (text) => void io.stdout.write(text),
   }
+}
+
+/** Of a terminal that does not say how wide it is: 80. */
+function room(io: Io): number {
+  return Math.max(40, io.stdout.columns || 80)
 }
 
 /** The next step, on standard error: for people, and never among what a program reads. */

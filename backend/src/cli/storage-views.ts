@@ -122,8 +122,8 @@ function groupLines(io: Io, title: string, rows: readonly Row[]): string[] {
 
 /** What the figure means, since the figure alone says little. */
 function overcommitWords(overcommit: number): string {
-  const figure = overcommit.toFixed(1)
-  return overcommit > 1
-    ? `If every disk were full they would need ${figure} times the room that there is.`
-    : `Every disk could be full: together they need ${figure} of the room that there is.`
+  if (overcommit > 1)
+    return `If every disk were full they would need ${overcommit.toFixed(1)} times the room that there is.`
+  const share = overcommit < 0.01 ? 'less than 1 %' : `${Math.ceil(overcommit * 100)} %`
+  return `Every disk could be full: together they need ${share} of the room that there is.`
 }

@@ -149,7 +149,12 @@ describe('sandlabx settings', () => {
     ['trash-days', '14', { trashDays: 14 }, 'after 14 days'],
     ['trash-days', 'never', { trashDays: null }, 'Nothing in the trash goes by itself.'],
     ['verify-hour', '3', { verifyHour: 3 }, 'from 3:00'],
-    ['snapshots-hourly', '24', { snapshotSchedule: { hourly: 24, daily: 7, weekly: 0 } }, '24 hourly, 7 daily'],
+    [
+      'snapshots-hourly',
+      '24',
+      { snapshotSchedule: { hourly: 24, daily: 7, weekly: 0 } },
+      '24 hourly, 7 daily are kept',
+    ],
   ])('sets %s to %s', async (name, value, body, words) => {
     await serve(labRoutes)
     const { exitCode, out } = await cli(['settings', 'set', name, value], { env: api.env })
