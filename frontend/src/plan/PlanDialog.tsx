@@ -89,14 +89,16 @@ export function PlanDialog(props: Props) {
             onChange={(event) => setConfirmed(event.currentTarget.value)}
           />
         )}
-        {work.isError && <ErrorNotice what={failure} error={work.error} />}
-        <div className={dialog['actions']}>
-          <Button variant="default" size="sm" onClick={onClose} data-autofocus={!props.children}>
-            Cancel
-          </Button>
-          <ActionButton type="submit" danger={danger} loading={work.isPending} reason={reason}>
-            {confirm}
-          </ActionButton>
+        <div className={dialog['foot']}>
+          {work.isError && <ErrorNotice what={failure} error={work.error} />}
+          <div className={dialog['actions']}>
+            <Button variant="default" size="sm" onClick={onClose} data-autofocus={!props.children}>
+              Cancel
+            </Button>
+            <ActionButton type="submit" danger={danger} loading={work.isPending} reason={reason}>
+              {confirm}
+            </ActionButton>
+          </div>
         </div>
       </form>
     </Dialog>

@@ -32,14 +32,23 @@ export function PlanFiles({ files }: { files: OperationPlan['files'] }) {
   )
 }
 
+/** A short fate stands beside the size, a sentence below. */
+const SHORT = 22
+
 function File({ file: { path, bytes, fate } }: { file: OperationPlan['files'][number] }) {
+  const short = fate.length <= SHORT
   return (
     <li>
       <code title={path}>{path.split('/').at(-1)}</code>
-      <span className={classes['bytes']}>{formatSize(bytes)}</span>
-      <span className={classes['fate']}>
-        <Words>{fate}</Words>
+      <span className={classes['bytes']}>
+        {formatSize(bytes)}
+        {short && `, ${fate}`}
       </span>
+      {!short && (
+        <span className={classes['fate']}>
+          <Words>{fate}</Words>
+        </span>
+      )}
     </li>
   )
 }

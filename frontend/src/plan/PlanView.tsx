@@ -98,6 +98,7 @@ function Changes({ plan: { creates, replaces } }: { plan: OperationPlan }) {
     names: creates.filter((one) => one.type === type).map(({ name }) => name),
   }))
   const rest = replaces.slice(SHOWN)
+  if (creates.length + replaces.length === 0) return null
   return (
     <>
       <ul className={classes['changes']}>

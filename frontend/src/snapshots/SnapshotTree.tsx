@@ -70,17 +70,19 @@ export function SnapshotTree({ node, snapshots }: { node: NodeView; snapshots: r
 function Graph({ row, width }: { row: GraphRow; width: number }) {
   const x = (lane: number) => lane * LANE + LANE / 2
   return (
-    <svg className={classes['graph']} width={width} height="100%" aria-hidden="true">
-      {row.through.map((lane) => (
-        <line key={`t${lane}`} x1={x(lane)} x2={x(lane)} y1="0" y2="100%" />
-      ))}
-      {row.joins.map((lane) => (
-        <path key={`j${lane}`} d={`M${x(lane)} 0 C${x(lane)} ${MIDDLE} ${x(row.lane)} 4 ${x(row.lane)} ${MIDDLE}`} />
-      ))}
-      {row.fromAbove && <line x1={x(row.lane)} x2={x(row.lane)} y1="0" y2={MIDDLE} />}
-      {row.goesOn && <line x1={x(row.lane)} x2={x(row.lane)} y1={MIDDLE} y2="100%" />}
-      <circle cx={x(row.lane)} cy={MIDDLE} r={row.kind === 'here' ? 6 : 5} data-kind={row.kind} />
-    </svg>
+    <div className={classes['graph']} style={{ width }}>
+      <svg width={width} height="100%" aria-hidden="true">
+        {row.through.map((lane) => (
+          <line key={`t${lane}`} x1={x(lane)} x2={x(lane)} y1="0" y2="100%" />
+        ))}
+        {row.joins.map((lane) => (
+          <path key={`j${lane}`} d={`M${x(lane)} 0 C${x(lane)} ${MIDDLE} ${x(row.lane)} 4 ${x(row.lane)} ${MIDDLE}`} />
+        ))}
+        {row.fromAbove && <line x1={x(row.lane)} x2={x(row.lane)} y1="0" y2={MIDDLE} />}
+        {row.goesOn && <line x1={x(row.lane)} x2={x(row.lane)} y1={MIDDLE} y2="100%" />}
+        <circle cx={x(row.lane)} cy={MIDDLE} r={row.kind === 'here' ? 6 : 5} data-kind={row.kind} />
+      </svg>
+    </div>
   )
 }
 

@@ -44,7 +44,7 @@ describe('the parts of the disk', () => {
 
 describe('overcommit in words', () => {
   it('is calm while all disks would fit', () => {
-    expect(overcommitWords(0.4)).toMatchObject({ tone: 'well', text: expect.stringContaining('it would fit') })
+    expect(overcommitWords(0.4)).toMatchObject({ tone: 'well', text: expect.stringContaining('take 40 % of the room') })
   })
 
   it('says what happens when they would not', () => {
@@ -55,7 +55,7 @@ describe('overcommit in words', () => {
 describe('a share of the disk', () => {
   it.each([
     [0, '0 %'],
-    [1, 'under 0.1 %'],
+    [1, '< 0.1 %'],
     [GIB, '1.0 %'],
     [28 * GIB, '28 %'],
   ])('%d bytes of 100 GiB read %s', (bytes, words) => {

@@ -49,15 +49,20 @@ export function spaceParts(space: SpaceReport): SpacePart[] {
   ]
 }
 
+/** The parts that are the lab's own: what can be looked into, and the work under way. */
+export function labParts(parts: readonly SpacePart[]): SpacePart[] {
+  return parts.filter(({ key }) => key !== 'other' && key !== 'free')
+}
+
 /** What overcommit means, as sentences. */
 export function overcommitWords(overcommit: number): { tone: 'well' | 'warn'; text: string } {
-  const figure = overcommit.toFixed(overcommit < 10 ? 1 : 0)
   if (overcommit <= 1) {
     return {
       tone: 'well',
-      text: `If every disk were written full, it would fit: they promise ${figure} times the room that there is for them.`,
+      text: `Written full, all disks would take ${shareWords(overcommit, 1)} of the room that there is for them: everything fits.`,
     }
   }
+  const figure = overcommit.toFixed(overcommit < 10 ? 1 : 0)
   return {
     tone: 'warn',
     text:
@@ -66,10 +71,10 @@ export function overcommitWords(overcommit: number): { tone: 'well' | 'warn'; te
   }
 }
 
-/** `28 %`, `0.4 %`, `under 0.1 %` */
+/** `28 %`, `0.4 %`, `< 0.1 %` */
 export function shareWords(bytes: number, total: number): string {
   if (total <= 0 || bytes <= 0) return '0 %'
   const percent = (bytes / total) * 100
-  if (percent < 0.1) return 'under 0.1 %'
+  if (percent < 0.1) return '< 0.1 %'
   return `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`
 }
