@@ -13,6 +13,7 @@ const ROOMS = [
   './recovery.js',
   './clone.js',
   './boot.js',
+  './snapshot.js',
   './orphans.js',
 ]
 const wanted = process.argv[2] ?? ''

@@ -12,7 +12,6 @@ import { pathInQemu, type RunPaths } from './run-paths.js'
  * running QEMU at each live snapshot, and QEMU opens one again by the name that it was given: by these links that is
  * always the right one. They also tell which node belongs to which layer. They go with the run.
  */
-const disksDir = (paths: RunPaths) => join(paths.dir, 'disks')
 
 /** What a node's own disks are called for QEMU, and what the links have to point at. */
 export interface LinkedDisks {
@@ -30,7 +29,9 @@ export function linkDisks(context: EngineContext, paths: RunPaths, spec: NodeSpe
     if (disk.path !== undefined || disk.readOnly || disk.format === 'raw' || spec.ephemeral) continue
     const blockdev = startedWith(args, disk.id)
     const node = blockdev['node-name']
-    const at = linked.args.findIndex((arg, index) => args[index - 1] === '-blockdev' && arg.includes(`"node-name":"${node}"`))
+    const at = linked.args.findIndex(
+      (arg, index) => args[index - 1] === '-blockdev' && arg.includes(`"node-name":"${node}"`),
+    )
     const file = { ...blockdev.file, filename: nodePathInQemu(context, paths, node) }
     linked.args[at] = JSON.stringify({ ...blockdev, file })
     linked.links.push({ node, file: disk.file })
@@ -40,26 +41,26 @@ export function linkDisks(context: EngineContext, paths: RunPaths, spec: NodeSpe
 
 /** Notes (again) which file in `overlays/` a block node has. The folder is ours: QEMU can't write there. */
 export async function pointNode(context: EngineContext, paths: RunPaths, node: string, file: string): Promise<void> {
-  await mkdir(disksDir(paths), { recursive: true, mode: 0o711 })
-  const link = join(disksDir(paths), node)
-  const target = join(relative(await realpath(disksDir(paths)), await realpath(context.layout.overlays)), file)
+  await mkdir(paths.disks, { recursive: true, mode: 0o711 })
+  const link = join(paths.disks, node)
+  const target = join(relative(await realpath(paths.disks), await realpath(context.layout.overlays)), file)
   await rm(`${link}.new`, { force: true })
   await symlink(target, `${link}.new`)
   await rename(`${link}.new`, link)
 }
 
 export async function forgetNode(paths: RunPaths, node: string): Promise<void> {
-  await rm(join(disksDir(paths), node), { force: true })
+  await rm(join(paths.disks, node), { force: true })
 }
 
 /** The link, as QEMU is given it. */
 export function nodePathInQemu(context: EngineContext, paths: RunPaths, node: string): string {
-  return pathInQemu(context.dataDir, join(disksDir(paths), node))
+  return pathInQemu(context.dataDir, join(paths.disks, node))
 }
 
 /** The file name in `overlays/` that a block node has; undefined when no snapshot has touched it. */
 export async function fileOfNode(paths: RunPaths, node: string): Promise<string | undefined> {
-  return readlink(join(disksDir(paths), node)).then(
+  return readlink(join(paths.disks, node)).then(
     (target) => basename(target),
     () => undefined,
   )
@@ -67,7 +68,7 @@ export async function fileOfNode(paths: RunPaths, node: string): Promise<string 
 
 /** The block node that has become this layer while it ran; undefined: the layer is older than the run, or unknown. */
 export async function nodeOfFile(paths: RunPaths, file: string): Promise<string | undefined> {
-  const nodes = await readdir(disksDir(paths)).catch((error: unknown) => {
+  const nodes = await readdir(paths.disks).catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return []
     throw error
   })

@@ -1,21 +1,19 @@
 import type { NodeId } from '../domain/ids.js'
 import { observe } from './attach.js'
+import { createDiskActions, type DiskActions } from './disk-actions.js'
 import { EngineError, type EngineNode, type NodeSpec, type StopResult } from './engine.js'
-import type { FrozenDisk, MergeRequest, SnapshotRequest, SnapshotResult } from './engine-disks.js'
-import { createFreezer, type Alone, type Freezer } from './freezer.js'
+import type { FrozenDisk } from './engine-disks.js'
+import type { Freezer } from './freezer.js'
 import { qmpFailure } from './guest-input.js'
 import { removeEphemeralDisk } from './ephemeral-disk.js'
 import { engineErrorOf } from './jobs.js'
 import { launchNode } from './launch.js'
 import { DISK_FULL } from './machine-status.js'
-import { createMerges } from './merge-down.js'
 import { createNodeActions, type NodeActions } from './node-actions.js'
 import { ensureDisk, trashDisk } from './node-disk.js'
-import { nodeAtRest, nodeOfRun, type EngineContext, type Run } from './run.js'
+import { liveRun, nodeAtRest, nodeOfRun, requireKnown, type EngineContext, type Run } from './run.js'
 import { removeRunDir } from './run-dir.js'
 import { runPathsOf } from './run-paths.js'
-import { settleSnapshot, takeSnapshot } from './snapshot-disks.js'
-import type { SnapshotFiles } from './snapshot-files.js'
 import { createGrace, stopRun, type Grace } from './stop-ladder.js'
 
 type Kind = 'ensure' | 'start' | 'stop' | 'reset' | 'remove' | 'disk'
@@ -33,24 +31,22 @@ export interface PowerActions {
   freeze(id: NodeId, key: string): Promise<FrozenDisk>
 }
 
-/** Of the process engine, besides. */
-export interface DiskActions {
-  snapshot(id: NodeId, request: SnapshotRequest): Promise<SnapshotResult>
-  settleSnapshot(id: NodeId, request: SnapshotFiles): Promise<'none' | 'done'>
-  merge(id: NodeId, request: MergeRequest): Promise<void>
-}
-
 export function createPowerActions(context: EngineContext): PowerActions & DiskActions {
   const actions = createNodeActions<Kind>()
   const stops = new Map<NodeId, { grace: Grace; result: Promise<StopResult> }>()
   const starts = new Map<NodeId, Promise<EngineNode>>()
   const waitFor = (id: NodeId, ...refuse: Kind[]) => blocker(actions, id, ['remove', ...refuse])
-  const alone: Alone = async (id, work) => {
-    for (let wait = waitFor(id); wait; wait = waitFor(id)) await wait
-    return actions.run(id, 'disk', work)
-  }
-  const freezer = createFreezer(context, alone)
-  const merges = createMerges(context, alone)
+  const { freezer, ...disks } = createDiskActions(context, {
+    async alone(id, work) {
+      for (let wait = waitFor(id); wait; wait = waitFor(id)) await wait
+      return actions.run(id, 'disk', work)
+    },
+    async running(id, work) {
+      for (let wait = waitFor(id, 'stop'); wait; wait = waitFor(id, 'stop')) await wait
+      const run = liveRun(context, id)
+      return actions.run(id, 'disk', () => work(run))
+    },
+  })
 
   return {
     async ensure(spec) {
@@ -103,28 +99,7 @@ export function createPowerActions(context: EngineContext): PowerActions & DiskA
         await removeNode(context, id, disks)
       })
     },
-    async freeze(id, key) {
-      for (let wait = waitFor(id, 'stop'); wait; wait = waitFor(id, 'stop')) await wait
-      const run = liveRun(context, id)
-      return actions.run(id, 'disk', async () => {
-        await merges.requireNone(run)
-        return freezer.freeze(run, key)
-      })
-    },
-    async snapshot(id, request) {
-      for (let wait = waitFor(id, 'stop'); wait; wait = waitFor(id, 'stop')) await wait
-      const run = liveRun(context, id)
-      return actions.run(id, 'disk', async () => {
-        await freezer.requireWhole(run)
-        await merges.requireNone(run)
-        return takeSnapshot(context, run, request)
-      })
-    },
-    settleSnapshot: (id, request) =>
-      alone(id, () => settleSnapshot(context, id, request)).catch((error: unknown) => {
-        throw engineErrorOf(qmpFailure('look at its disks', error))
-      }),
-    merge: async (id, request) => merges.merge(liveRun(context, id), request, () => freezer.requireThawed(id)),
+    ...disks,
   }
 }
 
@@ -222,19 +197,6 @@ async function removeNode(context: EngineContext, id: NodeId, disks: 'keep' | 'd
   await removeEphemeralDisk(context.layout, id)
   await removeRunDir(runPathsOf(context.layout, id))
   context.settled.delete(id)
-}
-
-function liveRun(context: EngineContext, id: NodeId): Run {
-  const run = context.live.get(id)
-  if (!run) throw new EngineError('not-found', 'The node is not running.')
-  requireKnown(run)
-  return run
-}
-
-/** A silent process may be doing anything: nothing is done to it or in its place. */
-function requireKnown(run: Run): void {
-  if (run.phase !== 'unknown') return
-  throw new EngineError('host-unknown', run.reason ?? 'QEMU does not answer.', { retry: true })
 }
 
 function nodeOfLive(context: EngineContext, id: NodeId): EngineNode {

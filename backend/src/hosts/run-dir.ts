@@ -48,9 +48,10 @@ async function placeSeed(path: string, seed: GuestSeed, worker: Identity | undef
   if (worker) await chown(path, worker.uid, worker.gid)
 }
 
-/** After the end: sockets, seed and pid go; the logs and `launch.json` stay until the next start. */
+/** After the end: sockets, seed, pid and the disks' links go; the logs and `launch.json` stay until the next start. */
 export async function tidyRunDir(paths: RunPaths): Promise<void> {
   for (const path of [paths.qmp, paths.serial, paths.vnc, paths.pid, paths.seed]) await rm(path, { force: true })
+  await rm(paths.disks, { recursive: true, force: true })
 }
 
 export async function removeRunDir(paths: RunPaths): Promise<void> {

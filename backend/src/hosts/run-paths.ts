@@ -24,6 +24,8 @@ export interface RunPaths {
   qemuLog: string
   /** The pid as text, for the command line; the record is what we go by. */
   pid: string
+  /** Links to the disks as they are called now: disk-names.ts. */
+  disks: string
   /** QEMU's own folder. */
   io: string
   qmp: string
@@ -47,6 +49,7 @@ export function runPathsIn(dir: string): RunPaths {
     launch: launchFile(dir),
     qemuLog: qemuLog(dir),
     pid: pidFile(dir),
+    disks: `${dir}/disks`,
     io,
     qmp: qmpSocket(io),
     serial: serialSocket(io),

@@ -5,7 +5,7 @@ import type { Identity } from '../system/identity.js'
 import type { Logger } from '../system/log.js'
 import type { Separation } from '../system/network-namespace.js'
 import type { QmpClient } from '../system/qmp.js'
-import type { EngineNode, Phase, StopResult } from './engine.js'
+import { EngineError, type EngineNode, type Phase, type StopResult } from './engine.js'
 import type { Host } from './host.js'
 import type { LaunchRecord } from './launch-record.js'
 import type { RunPaths } from './run-paths.js'
@@ -156,4 +156,18 @@ export function nodeOfEnd(launch: LaunchRecord): EngineNode {
     generation: launch.generation,
     ended: ended && { at: ended.at, how: ended.how },
   })
+}
+
+/** Throws `not-found`, or `host-unknown` for one that is silent. */
+export function liveRun(context: EngineContext, id: NodeId): Run {
+  const run = context.live.get(id)
+  if (!run) throw new EngineError('not-found', 'The node is not running.')
+  requireKnown(run)
+  return run
+}
+
+/** A silent process may be doing anything: nothing is done to it or in its place. */
+export function requireKnown(run: Run): void {
+  if (run.phase !== 'unknown') return
+  throw new EngineError('host-unknown', run.reason ?? 'QEMU does not answer.', { retry: true })
 }

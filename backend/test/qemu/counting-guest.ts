@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { overlayFile } from '../../src/domain/layout.js'
 import type { EngineNode, NodeEngine } from '../../src/hosts/engine.js'
 import { COUNT_ON_DISK, FIRST_COUNTED, READY } from '../support/tiny-guest.js'
-import { eventually } from './engine-contract.js'
+import { untilSeen } from '../support/until.js'
 import type { ProcessLab } from './process-lab.js'
 
 /** A node whose guest writes ascending numbers to its disk, and prints a dot for each that the disk has taken. */
@@ -15,15 +15,17 @@ export interface CountingGuest {
   /** The longest time without a dot since the last call, in milliseconds. */
   longestGapMs(): number
   /** Waits until the guest has written `more` numbers from now on. */
-  goesOn(more?: number): Promise<void>
+  goesOn(more?: number): Promise<unknown>
   close(): void
 }
+
+const PATIENCE_MS = 20_000
 
 export async function startCounting(engine: NodeEngine, lab: ProcessLab): Promise<CountingGuest> {
   const spec = lab.newSpec()
   await engine.ensureNode(spec, 'make').wait()
   const node = await engine.start(spec, 'start').wait()
-  await eventually(async () => (await engine.serialTail(spec.id, 1000)).includes(READY), 'the guest')
+  await untilSeen('the guest', async () => (await engine.serialTail(spec.id, 1000)).includes(READY), PATIENCE_MS)
   const line = connect(lab.paths(spec.id).serial)
   let taken = 0
   let last = performance.now()
@@ -38,7 +40,7 @@ export async function startCounting(engine: NodeEngine, lab: ProcessLab): Promis
   line.write(COUNT_ON_DISK)
   const goesOn = (more = 10) => {
     const goal = taken + more
-    return eventually(() => taken >= goal, `${more} more numbers on the disk`)
+    return untilSeen(`${more} more numbers on the disk`, async () => taken >= goal, PATIENCE_MS)
   }
   await goesOn(20)
   return {
