@@ -23,6 +23,7 @@ import {
 } from '../system/durable-file.js'
 import { workerIdentity } from '../system/identity.js'
 import { wholeSectors, writeQcow2Overlay } from '../system/qcow2-overlay.js'
+import { sweepTrash } from './trash-folders.js'
 import { ON_IMAGE, overlayFault, type RecordedBase, type RecordedChain, type RecordedDisk } from './overlay-faults.js'
 
 export interface NewOverlay {
@@ -76,7 +77,7 @@ export async function discardOverlay(layout: Layout, nodeId: string): Promise<vo
 
 /**
  * Removes what creations left that a kill ended half way, but for what an intent of the journal names: that one is taken
- * back, or gone on with. Called once, at the start, under the state's lock.
+ * back, or gone on with. What was half purged from the trash goes, too. Called once, at the start, under the state's lock.
  */
 export async function sweepOverlayStaging(layout: Layout): Promise<void> {
   const intents = await readAll(journalDir(layout))
@@ -85,6 +86,7 @@ export async function sweepOverlayStaging(layout: Layout): Promise<void> {
     await rm(join(overlayStagingDir(layout), name), { recursive: true, force: true })
   }
   await sweepStagingNames(layout.overlays)
+  await sweepTrash(layout)
 }
 
 /**

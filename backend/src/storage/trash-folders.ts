@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { trashDir, type Layout } from '../domain/layout.js'
 import { errnoOf, fsyncDirectory } from '../system/durable-file.js'
@@ -28,8 +28,7 @@ export async function forgetFolder(layout: Layout, name: string): Promise<void> 
 
 /** Finishes what a kill left half purged. Called at the start. */
 export async function sweepTrash(layout: Layout): Promise<void> {
-  await mkdir(trashDir(layout), { recursive: true, mode: 0o700 })
-  const found = await readdir(trashDir(layout))
+  const found = await readdir(trashDir(layout)).catch(none)
   const going = found.filter((name) => name.startsWith(GOING))
   for (const name of going) await rm(join(trashDir(layout), name), { recursive: true, force: true })
 }

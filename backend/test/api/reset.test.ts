@@ -53,14 +53,14 @@ const entriesOf = async (operation: Operation) =>
 describe('a reset', () => {
   it('gives a stopped node an empty disk over its base, and keeps the old one in the trash', async () => {
     const node = await usedNode()
-    const before = { ...record(node.id), ...(await stat(disk(node.id))) }
+    const [before, { ino }] = [record(node.id), await stat(disk(node.id))]
     const operation = await ended(await reset(node.id))
     expect(operation).toMatchObject({ kind: 'node.reset', title: `Reset ${node.name}`, state: 'succeeded' })
     expect(await readsAs(disk(node.id), 0)).toBe(true)
     expect(await chainLength(disk(node.id))).toBe(2)
     const [entry] = await entriesOf(operation)
     expect(entry).toMatchObject({ reason: 'reset', node: { id: node.id }, layers: [], actorLogin: teacher.login })
-    expect((await stat(`${layout().overlays}/.trash/${entry?.id}/node_${node.id}.qcow2`)).ino).toBe(before.ino)
+    expect((await stat(`${layout().overlays}/.trash/${entry?.id}/node_${node.id}.qcow2`)).ino).toBe(ino)
     const { name, mac, cpus, diskBytes, guest } = before
     expect(record(node.id)).toMatchObject({ name, mac, cpus, diskBytes, guest, backing: { kind: 'image' } })
     expect(record(node.id).events[0]?.text).toMatch(/^Reset to its base image\. What was on its disk is in the trash/)
@@ -171,7 +171,7 @@ describe('a reset', () => {
     const headers = { 'idempotency-key': `reset-${node.id}` }
     const [one, two] = await Promise.all([reset(node.id, {}, headers), reset(node.id, {}, headers)])
     expect(one.body.operation.id).toBe(two.body.operation.id)
-    await ended(one as never)
+    await ended(one)
     await teacher.send('POST', `/api/nodes/${node.id}/start`)
     const release = lab.engine.hold('stop')
     const held = await reset(node.id)
@@ -179,7 +179,7 @@ describe('a reset', () => {
     expect((await reset(node.id)).status).toBe(409)
     expect((await teacher.send('DELETE', `/api/nodes/${node.id}?deleteStorage=true`)).status).toBe(409)
     release()
-    await ended(held as never)
+    await ended(held)
     await teacher.send('POST', `/api/nodes/${node.id}/stop`, { now: true })
   })
 })
