@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { lstat, open, readdir, readFile } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Layer } from '../../src/domain/layer.js'
 import type { NodeRecord } from '../../src/domain/node.js'
@@ -40,6 +40,7 @@ export async function checkFolder(dataDir: string): Promise<{ seen: Seen; findin
     named.add(`images/${image.id}.image.json`)
     await checkBase(dataDir, image, half)
   }
+  for (const { memory } of data.snapshots) if (memory) named.add(`overlays/${memory.file}`)
   for (const layer of data.layers) await checkLayer(dataDir, layer, data, named, half)
   for (const record of data.nodes) await checkNode(dataDir, record, data, named, half)
   await nameKept(dataDir, seen, named, half)
@@ -52,7 +53,7 @@ export async function checkFolder(dataDir: string): Promise<{ seen: Seen; findin
 
 /** What need not be named: waits on purpose, or is of no operation. */
 function isFree(file: string): boolean {
-  return /^images\/\.quarantine\/|^overlays\/stray\.(qcow2|img)$|^run\/|^state\/(secret|screens\/|reports\/|test-boots\/|postgres|audit-spool|local-token|first-login)/.test(
+  return /^images\/\.quarantine\/|^overlays\/stray\.(qcow2|img)$|^run\/|^state\/(secret|reports\/|screens\/|reports\/|test-boots\/|postgres|audit-spool|local-token|first-login)/.test(
     file,
   )
 }
@@ -97,6 +98,13 @@ async function checkNode(
 ): Promise<void> {
   const own = `overlays/node_${record.id}`
   for (const file of [`${own}.qcow2`, `${own}.json`, `${own}.efivars.fd`]) named.add(file)
+  for (const drive of record.drives) {
+    named.add(`overlays/${drive.file}`)
+    // What a scenario has lost on purpose is made again at the node's next start.
+    if (drive.source !== 'automatic' || drive.id === 'lost') continue
+    const backing = drive.backing.kind === 'image' ? null : backingOf({ ...record, backing: drive.backing }, data)
+    await checkDisk(dataDir, `drive ${drive.id} of ${record.name}`, drive.file, backing, drive.sizeBytes, half)
+  }
   const sidecar = await json(`${dataDir}/${own}.json`)
   if (sidecar?.['status'] !== 'attached' || !isDeepStrictEqual(sidecar['record'], record)) {
     half.push(`node ${record.name}: the record beside its disk differs or is missing`)
@@ -202,17 +210,49 @@ function formatIn(head: Buffer): string | null {
 /** I3: disks that were kept by a delete have a record that says so; the trash has whole pairs. */
 async function nameKept(dataDir: string, seen: Seen, named: Set<string>, half: string[]): Promise<void> {
   for (const file of seen.files) {
+    if (/^overlays\/\.trash\/[^/]+\/entry\.json$/.test(file)) await nameEntry(dataDir, file, seen, named, half)
     const detached = /^overlays\/node_([0-9a-f-]{36})\.json$/.exec(file)?.[1]
     if (detached !== undefined && !named.has(file)) {
       if ((await json(`${dataDir}/${file}`))?.['status'] !== 'detached') continue
       for (const end of ['.json', '.qcow2', '.efivars.fd']) named.add(`overlays/node_${detached}${end}`)
       if (!seen.files.has(`overlays/node_${detached}.qcow2`)) half.push(`${file}: a kept record without its disk`)
     }
+    const drive = /^overlays\/drive_([0-9a-f-]{36})\.json$/.exec(file)?.[1]
+    if (drive !== undefined) {
+      const disk = `overlays/drive_${drive}.qcow2`
+      if (named.has(disk)) half.push(`${file}: it says that nobody has a drive that a node has`)
+      if (!seen.files.has(disk)) half.push(`${file}: a kept record without its drive`)
+      for (const one of [file, disk]) named.add(one)
+    }
+    await nameSpared(dataDir, file, named, half)
     const trashed = /^(overlays\/\.trash\/[^/]+\/(?:node|layer)_[0-9a-f-]{36})\.(qcow2|json|efivars\.fd)$/.exec(file)
-    if (trashed?.[1] === undefined) continue
+    if (trashed?.[1] === undefined || seen.files.has(`${dirname(file)}/entry.json`)) continue
     named.add(file)
     const pair = ['.qcow2', '.json'].filter((end) => seen.files.has(`${trashed[1]}${end}`))
     if (pair.length < 2) half.push(`${file}: only a part of a node is in the trash`)
+  }
+}
+
+/** A layer without a record in the state: a delete has spared it with the snapshots that it, or one over it, keeps. */
+async function nameSpared(dataDir: string, file: string, named: Set<string>, half: string[]): Promise<void> {
+  if (named.has(file) || !/^overlays\/layer_[0-9a-f-]{36}\.json$/.test(file)) return
+  const snapshots = (await json(`${dataDir}/${file}`))?.['snapshots']
+  if (!Array.isArray(snapshots) || snapshots.length === 0) return
+  const disk = file.replace(/json$/, 'qcow2')
+  for (const one of [file, disk]) named.add(one)
+  if (!(await lstat(`${dataDir}/${disk}`).catch(() => undefined))) half.push(`${file}: a kept record without its layer`)
+}
+
+/** What the trash says that it has is there: the disks at least, a record may be missing. */
+async function nameEntry(dataDir: string, file: string, seen: Seen, named: Set<string>, half: string[]): Promise<void> {
+  named.add(file)
+  const entry = await json(`${dataDir}/${file}`)
+  const files = (entry?.['files'] ?? []) as { name: string }[] // an entry without any has nothing to be named
+  if (!entry) half.push(`${file}: it can't be read`)
+  for (const { name } of files) {
+    const path = `${dirname(file)}/${name}`
+    named.add(path)
+    if (name.endsWith('.qcow2') && !seen.files.has(path)) half.push(`${file}: ${name} is not there`)
   }
 }
 

@@ -18,6 +18,7 @@ import { about } from '../support/image-room.js'
 import { startPublisher } from '../support/publisher.js'
 import { ACTOR, idOf, type Rooms } from './rooms.js'
 import { ORPHANS } from './scenarios-orphans.js'
+import { SNAPSHOTS } from './scenarios-snapshots.js'
 import { TEST_BOOT } from './scenarios-test-boot.js'
 import { TRANSFERS } from './scenarios-transfer.js'
 
@@ -145,6 +146,7 @@ function cloning(name: string, request: Partial<CloneNode> & { name: string }, n
 /** Each operation that changes what is kept. The fixture has nodes alpha (used) and beta, images empty and spare. */
 export const SCENARIOS: readonly Scenario[] = [
   ...TRANSFERS,
+  ...TRASH,
   TEST_BOOT,
   ...ORPHANS,
   {
@@ -205,6 +207,7 @@ export const SCENARIOS: readonly Scenario[] = [
       return named(seen.data, 'alpha') || trashed >= 2 ? null : `${trashed} instead of 2 files in the trash`
     },
   },
+  ...SNAPSHOTS,
   {
     name: 'rename',
     kinds: [],
