@@ -146,7 +146,6 @@ function cloning(name: string, request: Partial<CloneNode> & { name: string }, n
 /** Each operation that changes what is kept. The fixture has nodes alpha (used) and beta, images empty and spare. */
 export const SCENARIOS: readonly Scenario[] = [
   ...TRANSFERS,
-  ...TRASH,
   TEST_BOOT,
   ...ORPHANS,
   {
