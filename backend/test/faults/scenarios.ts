@@ -17,6 +17,7 @@ import { deleteImage } from '../../src/images/removal.js'
 import { about } from '../support/image-room.js'
 import { startPublisher } from '../support/publisher.js'
 import { ACTOR, idOf, type Rooms } from './rooms.js'
+import { DRIVES } from './scenarios-drives.js'
 import { ORPHANS } from './scenarios-orphans.js'
 import { SNAPSHOTS } from './scenarios-snapshots.js'
 import { TEST_BOOT } from './scenarios-test-boot.js'
@@ -148,6 +149,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...TRANSFERS,
   TEST_BOOT,
   ...ORPHANS,
+  ...DRIVES,
   {
     name: 'create',
     kinds: ['node.create'],
