@@ -74,12 +74,14 @@ export function DrivesTable({ node, drives }: { node: NodeView; drives: readonly
                   {drive.readOnly ? 'only read' : 'read and write'}
                 </td>
                 <td data-label="Cache, engine" className={table['nowrap']}>
-                  {drive.cache}, {drive.io}
-                  <span className={table['sub']}>{drive.format}</span>
+                  <span>
+                    {drive.cache}, {drive.io}
+                    <span className={table['sub']}>{drive.format}</span>
+                  </span>
                 </td>
                 <td data-label="Limits">{limitsWords(drive.limits) ?? <span className={table['soft']}>none</span>}</td>
                 {staff && (
-                  <td className={table['end']}>
+                  <td data-corner className={table['end']}>
                     <DriveMenu node={node} drive={drive} onAsk={setAsking} />
                   </td>
                 )}

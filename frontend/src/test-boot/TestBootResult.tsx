@@ -22,9 +22,11 @@ export function TestBootResult({ operation }: { operation: Operation }) {
       <p className={classes['verdict']} data-state={report.state}>
         <Mark {...faceOf(report)} />
         <strong>{verdict(report)}</strong>
-        <span>
-          <Words>{report.message}</Words>
-        </span>
+        {report.state !== 'success' && (
+          <span>
+            <Words>{report.message}</Words>
+          </span>
+        )}
       </p>
       {report.hasScreenshot && <Screen operationId={operation.id} title={report.title} />}
       {report.serialTail.length > 0 ? (

@@ -12,6 +12,7 @@ import { RelativeTime } from '../../components/RelativeTime.js'
 import table from '../../components/Table.module.css'
 import { TableSkeleton } from '../../components/TableSkeleton.js'
 import { formatSize } from '../../util/size.js'
+import { exactTime } from '../../util/time.js'
 import classes from './Storage.module.css'
 
 const RestoreDialog = lazy(async () => ({ default: (await import('./TrashDialogs.js')).RestoreDialog }))
@@ -98,7 +99,13 @@ export function TrashList() {
                   </span>
                 </td>
                 <td data-label="Goes for good" className={`${table['nowrap']} ${table['soft']}`}>
-                  {entry.purgedAt ? <RelativeTime at={entry.purgedAt} /> : 'never by itself'}
+                  {entry.purgedAt ? (
+                    <span>
+                      <RelativeTime at={entry.purgedAt} />, {exactTime(entry.purgedAt).split(',')[0]}
+                    </span>
+                  ) : (
+                    'never by itself'
+                  )}
                 </td>
                 <td data-label="Holds" className={table['number']}>
                   {formatSize(entry.usedBytes)}
