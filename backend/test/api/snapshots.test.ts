@@ -464,6 +464,10 @@ describe('a snapshot of a running node', () => {
     })
     expect((await teacher.send('GET', `/api/nodes/${node.id}`)).body.node.status).toBe('running')
     await stop(node.id)
+    const { memory } = snapshotOf(node.id, 'moment')
+    const { id } = await remove(node.id, 'moment')
+    const entry = (await listTrash(layout())).find(({ operationId }) => operationId === id)!
+    await access(`${layout().overlays}/.trash/${entry.id}/${memory!.file}`)
     await expectTidy()
   })
 
@@ -506,6 +510,57 @@ describe('a snapshot of a running node', () => {
   })
 })
 
+describe('a merge that is cancelled', () => {
+  it('leaves the snapshot and the chain as they were', async () => {
+    const node = await usedNode(7)
+    await teacher.send('POST', `/api/nodes/${node.id}/start`)
+    await take(node.id, 'live')
+    const held = lab.engine.hold('mergeDown')
+    const { operation } = (await teacher.send('DELETE', path(node.id, 'live'))).body
+    const step = async () => parts().operations.get(operation.id)?.step.startsWith('Merging')
+    await untilSeen('the merge to be under way', step)
+    expect((await teacher.send('POST', `/api/operations/${operation.id}/cancel`)).status).toBe(200)
+    held()
+    expect(await ended(operation.id)).toMatchObject({ state: 'cancelled', outcome: 'rolled-back' })
+    expect(record(node.id).backing).toEqual({ kind: 'layer', layerId: rootLayer(node.id, 'live') })
+    await teacher.send('POST', `/api/nodes/${node.id}/stop`, { now: true })
+    expect(await readsAs(disk(node.id), 7)).toBe(true)
+    await expectTidy()
+  })
+})
+
+describe('a snapshot of a node with a further drive', () => {
+  const write = (file: string, byte: number) =>
+    run('qemu-io', '-f', 'qcow2', '-c', `write -q -P ${byte} 1M 64k`, `${layout().overlays}/${file}`)
+  const reads = (file: string, byte: number) => readsAs(`${layout().overlays}/${file}`, byte)
+
+  it('has both disks at one moment, restores them, and merges them when it is deleted', async () => {
+    const node = await usedNode(1)
+    const made = await teacher.send('POST', `/api/nodes/${node.id}/drives`, { id: 'data', sizeBytes: 16 * 1024 ** 2 })
+    expect(made.status).toBe(201)
+    const { file } = record(node.id).drives[0]!
+    await write(file, 2)
+    await take(node.id, 'both')
+    expect(snapshotOf(node.id, 'both').disks.map(({ driveId }) => driveId)).toEqual(['root', 'data'])
+    await writeDisk(layout(), node.id, 3)
+    await write(file, 4)
+    await take(node.id, 'data-only', { drives: ['data'] })
+    await restore(node.id, 'both', { drives: ['data'] })
+    expect([await readsAs(disk(node.id), 3), await reads(file, 2)]).toEqual([true, true])
+    await restore(node.id, 'both')
+    expect([await readsAs(disk(node.id), 1), await reads(file, 2)]).toEqual([true, true])
+    expect((await teacher.send('POST', `/api/nodes/${node.id}/start`)).status).toBe(200)
+    await teacher.send('POST', `/api/nodes/${node.id}/stop`, { now: true })
+    await remove(node.id, 'data-only')
+    await remove(node.id, 'both')
+    expect(record(node.id)).toMatchObject({ backing: { kind: 'image' }, drives: [{ backing: { kind: 'none' } }] })
+    expect([await readsAs(disk(node.id), 1), await reads(file, 2)]).toEqual([true, true])
+    expect(await chainLength(`${layout().overlays}/${file}`)).toBe(1)
+    expect((await teacher.send('GET', `/api/nodes/${node.id}`)).body.node.status).toBe('stopped')
+    await expectTidy()
+  })
+})
+
 describe('a delete of the node', () => {
   it('is refused while a snapshot is taken', async () => {
     const node = await usedNode()
@@ -543,6 +598,27 @@ describe('an export', () => {
     expect([await readsAs(saved, 3), await chainLength(saved)]).toEqual([true, 1])
     await checkDisk(saved)
     await rm(saved)
+    await expectTidy()
+  })
+
+  it('that nobody waits for any more leaves nothing behind', async () => {
+    const node = await usedNode(3)
+    await take(node.id, 'one')
+    const gone = new AbortController()
+    const request = fetch(`${lab.url}${path(node.id, 'one')}/export`, {
+      headers: { authorization: `Bearer ${teacher.token}` },
+      signal: gone.signal,
+    })
+    const exports = () =>
+      parts()
+        .operations.list()
+        .filter(({ kind, target }) => kind === 'snapshot.export' && target?.id === node.id)
+    await untilSeen('the export to begin', async () => exports().length > 0)
+    gone.abort()
+    await expect(request.then((answer) => answer.arrayBuffer())).rejects.toThrow()
+    await untilSeen('the export to end', async () => exports().every(({ state: now }) => now !== 'running'))
+    const staged = async () => (await readdir(overlayStagingDir(layout())).catch(() => [])).length === 0
+    await untilSeen('its copy to be gone', staged)
     await expectTidy()
   })
 
