@@ -97,7 +97,7 @@ async function allowedFile(context: NodesContext, path: string): Promise<{ real:
   // What lies deeper in our folders is nobody's.
   if (ours && dirname(place) !== ours.folder) throw notAllowed(path)
   // Said before it is looked for: whether there is such a file is nobody's business.
-  if (!folders.some((folder) => place.startsWith(folder + sep))) throw notAllowed(path)
+  if (!folders.some((folder) => isWithin(folder, place))) throw notAllowed(path)
   const real = await realpath(place).catch((error: unknown) => {
     throw new SandlabError('storage_not_found', `There is no file ${path}.`, { cause: error })
   })
@@ -107,9 +107,9 @@ async function allowedFile(context: NodesContext, path: string): Promise<{ real:
     return { real, file: prefix === '/overlays/' ? basename(real) : `${folder}/${basename(real)}` }
   }
   const secret = await Promise.all([layout.state, layout.run, layout.overlays, layout.images].map(realOf))
-  if (secret.some((folder) => real.startsWith(folder + sep))) throw notAllowed(path)
+  if (secret.some((folder) => isWithin(folder, real))) throw notAllowed(path)
   const open = await Promise.all((rules.importFolders ?? []).map(realOf))
-  if (!open.some((folder) => real.startsWith(folder === sep ? folder : folder + sep))) throw notAllowed(path)
+  if (!open.some((folder) => isWithin(folder, real))) throw notAllowed(path)
   return { real, file: real }
 }
 
@@ -202,6 +202,11 @@ function notAllowed(path: string, why = 'Its folder is not one of those that are
   return new SandlabError('path_not_allowed', `A drive can't be taken from ${path}. ${why}`, {
     hint: 'Leave the path out, then a drive is made; or start SandLabX with SANDLABX_IMPORT_FOLDERS naming the folder.',
   })
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const whole = resolve(folder)
+  return path.startsWith(whole === sep ? sep : whole + sep)
 }
 
 function realOf(folder: string): Promise<string> {

@@ -6,6 +6,7 @@ import {
   type MoveDrive,
   type UpdateDrive,
 } from '../domain/drive.js'
+import { SandlabError } from '../domain/error.js'
 import { overlayApiPath, overlayFile } from '../domain/layout.js'
 import type { NodeRecord } from '../domain/node.js'
 import type { OperationPlan } from '../domain/plan.js'
@@ -38,7 +39,7 @@ export function createDrives(context: NodesContext): Drives {
   const list = async (nodeId: string) => viewDrives(context, recordOf(context, nodeId))
   const one = async (nodeId: string, driveId: string): Promise<DriveView> => {
     const found = (await list(nodeId)).find(({ id }) => id === driveId)
-    if (!found) throw new Error(`the drive ${driveId} is gone again`)
+    if (!found) throw new SandlabError('not_found', `The drive ${driveId} is gone again.`)
     return found
   }
   return {

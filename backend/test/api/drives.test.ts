@@ -42,7 +42,7 @@ const inOverlays = async () => (await readdir(layout().overlays)).filter((name) 
 beforeAll(async () => {
   allowed = await realpath(await mkdtemp(join(tmpdir(), 'sbx-disks-')))
   await runCommand('chmod', ['755', allowed], { timeoutMs: 5000 })
-  lab = await startTestLab({ environment: { SANDLABX_IMPORT_FOLDERS: allowed } })
+  lab = await startTestLab({ environment: { SANDLABX_IMPORT_FOLDERS: `${allowed}/` } })
   await addTestImage(layout(), parts().store)
   teacher = await lab.person('instructor')
   admin = await lab.person('administrator')
