@@ -19,6 +19,7 @@ import { startPublisher } from '../support/publisher.js'
 import { ACTOR, idOf, type Rooms } from './rooms.js'
 import { DRIVES } from './scenarios-drives.js'
 import { ORPHANS } from './scenarios-orphans.js'
+import { REPAIRS } from './scenarios-repair.js'
 import { SNAPSHOTS } from './scenarios-snapshots.js'
 import { TEST_BOOT } from './scenarios-test-boot.js'
 import { TRANSFERS } from './scenarios-transfer.js'
@@ -149,6 +150,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...TRANSFERS,
   TEST_BOOT,
   ...ORPHANS,
+  ...REPAIRS,
   ...DRIVES,
   {
     name: 'create',
