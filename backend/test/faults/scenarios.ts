@@ -21,6 +21,7 @@ import { DRIVES } from './scenarios-drives.js'
 import { ORPHANS } from './scenarios-orphans.js'
 import { REPAIRS } from './scenarios-repair.js'
 import { SNAPSHOTS } from './scenarios-snapshots.js'
+import { TRASH } from './scenarios-trash.js'
 import { TEST_BOOT } from './scenarios-test-boot.js'
 import { TRANSFERS } from './scenarios-transfer.js'
 
@@ -148,6 +149,7 @@ function cloning(name: string, request: Partial<CloneNode> & { name: string }, n
 /** Each operation that changes what is kept. The fixture has nodes alpha (used) and beta, images empty and spare. */
 export const SCENARIOS: readonly Scenario[] = [
   ...TRANSFERS,
+  ...TRASH,
   TEST_BOOT,
   ...ORPHANS,
   ...REPAIRS,
