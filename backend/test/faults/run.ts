@@ -45,17 +45,19 @@ const PARTS: Record<string, () => Promise<Result | Result[]>> = {
 
 const began = performance.now()
 const results: Result[] = []
+const reportSoFar = () => reportOf(results, performance.now() - began, options.seed)
 if (values.point === undefined) {
   for (const name of values.only.split(',')) {
     const part = PARTS[name]
     if (!part) throw new Error(`there is no part ${name}\n${USAGE}`)
     results.push(...[await part()].flat())
+    if (values.report !== undefined) await writeReport(values.report, reportSoFar()) // a run of an hour may be cut short
   }
 } else {
   const only = parsePoint(values.point)
   results.push(await (only.fault === 'KILL' ? runKills : runErrnos)({ ...options, every: 1, only }))
 }
-const report = reportOf(results, performance.now() - began, options.seed)
+const report = reportSoFar()
 process.stdout.write(`${report}\n`)
 const failures = failuresOf(results)
 if (failures !== '') process.stdout.write(`\n${failures}\n`)
