@@ -91,7 +91,16 @@ describe("QEMU's options for drives", () => {
   it('limit only what has limits, at the device', () => {
     const limits = { ...NO_LIMITS, bytesPerSecond: 1000, burstBytesPerSecond: 5000 }
     expect(throttles([{ ...root, limits: NO_LIMITS }, data, { ...data, id: 'slow', limits }])).toEqual([
-      { id: 'disk-slow', bps: 1000, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0, bps_max: 5000 },
+      {
+        id: '/machine/peripheral/disk-slow/virtio-backend',
+        bps: 1000,
+        bps_rd: 0,
+        bps_wr: 0,
+        iops: 0,
+        iops_rd: 0,
+        iops_wr: 0,
+        bps_max: 5000,
+      },
     ])
   })
 

@@ -96,7 +96,7 @@ function hasLimits(limits: DriveLimits): boolean {
 function throttleOf(id: string, limits: DriveLimits): Record<string, unknown> {
   const { bytesPerSecond, operationsPerSecond, burstBytesPerSecond, burstOperationsPerSecond } = limits
   return {
-    id: `disk-${id}`,
+    id: `/machine/peripheral/disk-${id}/virtio-backend`, // the PCI device only carries it
     bps: bytesPerSecond ?? 0,
     bps_rd: 0,
     bps_wr: 0,
