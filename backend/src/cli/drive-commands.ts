@@ -119,6 +119,7 @@ async function list(run: Run, _options: unknown, name: string): Promise<void> {
     DRIVE_COLUMNS,
     answer.drives.map((drive) => driveRow(drive, onTerminal)),
     answer,
+    DRIVE_COLUMNS.indexOf('FILE'),
   )
 }
 

@@ -43,7 +43,7 @@ async function list(run: Run, { state, kind, limit }: z.infer<typeof listSchema>
   const query = new URLSearchParams({ limit: String(limit), ...(state && { state }), ...(kind && { kind }) })
   const answer = await (await run.client()).get(`/api/operations?${query.toString()}`, operationsAnswer)
   const rows = answer.operations.map((operation) => operationRow(operation, run.io.stdout.isTTY === true))
-  run.output.table(OPERATION_COLUMNS, rows, answer)
+  run.output.table(OPERATION_COLUMNS, rows, answer, OPERATION_COLUMNS.indexOf('WHAT'))
 }
 
 async function show(run: Run, options: { follow: boolean }, text: string): Promise<void> {
@@ -59,7 +59,12 @@ async function show(run: Run, options: { follow: boolean }, text: string): Promi
 
 async function cancel(run: Run, _options: unknown, text: string): Promise<void> {
   const client = await run.client()
-  const answer = await client.send('POST', `/api/operations/${await operationId(client, text)}/cancel`, {}, operationAnswer)
+  const answer = await client.send(
+    'POST',
+    `/api/operations/${await operationId(client, text)}/cancel`,
+    {},
+    operationAnswer,
+  )
   run.output.done(`"${answer.operation.title}" is being ended.`, answer)
 }
 

@@ -5,8 +5,11 @@ import { oneLine, paint, wrap } from './text.js'
 /** How a command answers: JSON when asked for, else for people, else (piped) for other programs. */
 export interface Output {
   readonly json: boolean
-  /** Rows with a heading on a terminal; piped, bare tab-separated lines; with `--json`, `raw`. */
-  table(columns: string[], rows: string[][], raw: unknown): void
+  /**
+   * Rows with a heading on a terminal; piped, bare tab-separated lines; with `--json`, `raw`. On a terminal that is too
+   * narrow the cells of the column `shrink` are cut.
+   */
+  table(columns: string[], rows: string[][], raw: unknown, shrink?: number): void
   /** Named values of one thing. */
   facts(facts: [name: string, value: string][], raw: unknown): void
   /** What was done, as a sentence; with `--json`, `raw`. */
@@ -23,10 +26,10 @@ export function createOutput(io: Io, json: boolean): Output {
   }
   return {
     json,
-    table(columns, rows, raw) {
+    table(columns, rows, raw, shrink) {
       if (json) printJson(raw)
       else if (!io.stdout.isTTY) printRows(rows)
-      else if (rows.length > 0) line(drawTable(io, columns, rows))
+      else if (rows.length > 0) line(drawTable(io, columns, fitting(columns, rows, room(io), shrink)))
     },
     facts(facts, raw) {
       if (json) printJson(raw)
@@ -51,6 +54,23 @@ export function createOutput(io: Io, json: boolean): Output {
 /** Of a terminal that does not say how wide it is: 80. */
 function room(io: Io): number {
   return Math.max(40, io.stdout.columns || 80)
+}
+
+/** Of a column that is cut: less would say nothing. */
+const LEAST_CELL = 12
+const GAP = 2
+
+function fitting(columns: string[], rows: string[][], width: number, shrink: number | undefined): string[][] {
+  if (shrink === undefined) return rows
+  const widths = columns.map((column, at) => Math.max(column.length, ...rows.map((row) => row[at]?.length ?? 0)))
+  const others = widths.reduce((sum, one, at) => (at === shrink ? sum : sum + one + GAP), 0)
+  const left = Math.max(LEAST_CELL, width - others)
+  return rows.map((row) => row.map((cell, at) => (at === shrink ? cut(oneLine(cell), left) : cell)))
+}
+
+function cut(text: string, width: number): string {
+  const characters = Array.from(text)
+  return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`
 }
 
 /** The next step, on standard error: for people, and never among what a program reads. */

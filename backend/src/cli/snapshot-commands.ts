@@ -15,7 +15,7 @@ import { sayNext } from './output.js'
 import { askWithPlans, requireAnswer } from './plan-question.js'
 import { dryRun } from './plan-view.js'
 import { noOptions, verb, type Run } from './run.js'
-import { scheduleWords, SNAPSHOT_COLUMNS, snapshotRow, snapshotTable } from './snapshot-views.js'
+import { markedRows, scheduleWords, SNAPSHOT_COLUMNS, snapshotRow } from './snapshot-views.js'
 import { snapshotAnswer, snapshotsAnswer } from './storage-answers.js'
 
 const EXAMPLES = `
@@ -123,10 +123,9 @@ async function list(run: Run, _options: unknown, name: string): Promise<void> {
   const answer = await client.get(`/api/nodes/${node.id}/snapshots`, snapshotsAnswer)
   const { snapshots } = answer
   const onTerminal = run.io.stdout.isTTY === true
-  const table = onTerminal
-    ? snapshotTable(snapshots, run.io.stdout.columns || 80)
-    : { columns: SNAPSHOT_COLUMNS, rows: snapshots.map((one) => snapshotRow(one, snapshots)) }
-  run.output.table(table.columns, table.rows, answer)
+  const columns = SNAPSHOT_COLUMNS.map((column, at) => (at === 0 && onTerminal ? `  ${column}` : column))
+  const rows = onTerminal ? markedRows(snapshots) : snapshots.map((one) => snapshotRow(one, snapshots))
+  run.output.table(columns, rows, answer, SNAPSHOT_COLUMNS.indexOf('NOTE'))
   if (snapshots.length === 0 && onTerminal) sayNext(run, `Take one: sandlabx snapshot ${name} create NAME`)
 }
 

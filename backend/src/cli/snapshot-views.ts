@@ -21,28 +21,12 @@ export function snapshotRow(snapshot: SnapshotView, all: readonly SnapshotView[]
   ]
 }
 
-const LEAST_NOTE = 10
-const GAP = 2
-
-/** For a terminal: a mark at those that the disks stand on now, and as much of each note as there is room for. */
-export function snapshotTable(
-  snapshots: readonly SnapshotView[],
-  width: number,
-): { columns: string[]; rows: string[][] } {
-  const plain = snapshots.map((one) => snapshotRow(one, snapshots))
-  const rows = plain.map(([name = '', ...rest], at) => [`${snapshots[at]?.current ? '●' : ' '} ${name}`, ...rest])
-  const columns = SNAPSHOT_COLUMNS.map((column, at) => (at === 0 ? `  ${column}` : column))
-  const widest = columns
-    .slice(0, -1)
-    .map((column, at) => Math.max(column.length, ...rows.map((row) => row[at]?.length ?? 0)))
-  const left = width - widest.reduce((sum, one) => sum + one + GAP, 0)
-  const noteWidth = Math.max(LEAST_NOTE, left)
-  return { columns, rows: rows.map((row) => [...row.slice(0, -1), shortened(row.at(-1) ?? '', noteWidth)]) }
-}
-
-function shortened(text: string, width: number): string {
-  const characters = Array.from(text.replaceAll(/\s+/g, ' '))
-  return characters.length <= width ? characters.join('') : `${characters.slice(0, width - 1).join('')}…`
+/** For a terminal: with a mark at those that the disks stand on now. */
+export function markedRows(snapshots: readonly SnapshotView[]): string[][] {
+  return snapshots.map((one) => {
+    const [name = '', ...rest] = snapshotRow(one, snapshots)
+    return [`${one.current ? '●' : ' '} ${name}`, ...rest]
+  })
 }
 
 /** `24 hourly, 7 daily`; for one that makes none, that it does not. */

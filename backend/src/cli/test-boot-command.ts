@@ -14,7 +14,7 @@ import { memoryMib, wholeNumber } from './option-values.js'
 import { verb, type Run } from './run.js'
 import { snapshotsAnswer, testBootAnswer } from './storage-answers.js'
 import { storagePath } from './storage-paths.js'
-import { paint, printable } from './text.js'
+import { oneLine, paint, printable, wrap } from './text.js'
 
 const EXAMPLES = `
 Examples:
@@ -104,7 +104,9 @@ function show(run: Run, report: TestBootReport, screenshot: string | null): void
   const took = report.tookMs === null ? '' : ` after ${formatDuration(report.tookMs)}`
   const seen = report.seen === null ? '' : `: ${SEEN[report.seen]}${took}`
   const words = isWell ? `it boots${seen}` : report.message
-  const lines = [`${mark} ${printable(report.title)} · ${printable(words)}`]
+  const sentence = oneLine(`${report.title} · ${words}`)
+  const width = io.stdout.isTTY ? (io.stdout.columns || 80) - 2 : Infinity
+  const lines = wrap(sentence, width).map((line, index) => `${index === 0 ? mark : ' '} ${line}`)
   if (!isWell && report.serialTail.length > 0) {
     lines.push('The last lines on its serial console:', ...report.serialTail.map((line) => `  ${printable(line)}`))
   }

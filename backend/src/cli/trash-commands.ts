@@ -58,6 +58,7 @@ async function list(run: Run): Promise<void> {
     TRASH_COLUMNS,
     answer.entries.map((entry) => trashRow(entry, ids)),
     answer,
+    TRASH_COLUMNS.indexOf('WHAT'),
   )
   if (run.output.json || !run.io.stdout.isTTY) return
   const { entries, totalBytes, retentionDays } = answer

@@ -2,7 +2,7 @@ import type { TrashView } from '../domain/trash.js'
 import { formatBytes } from '../domain/units.js'
 import { localTime } from './text.js'
 
-export const TRASH_COLUMNS = ['WHAT', 'WHY', 'SIZE', 'GONE FOR GOOD', 'ID']
+export const TRASH_COLUMNS = ['WHAT', 'WHY', 'SIZE', 'UNTIL', 'ID']
 
 const REASONS: Record<TrashView['reason'], string> = {
   deleted: 'deleted',
@@ -16,7 +16,7 @@ const REASONS: Record<TrashView['reason'], string> = {
 
 export function trashRow(entry: TrashView, ids: ReadonlyMap<string, string>): string[] {
   const owner = entry.ownerLogin === null ? '' : ` of ${entry.ownerLogin}`
-  const gone = entry.purgedAt === null ? 'never by itself' : localTime(entry.purgedAt).slice(0, 16)
+  const gone = entry.purgedAt === null ? 'stays' : localTime(entry.purgedAt).slice(0, 16)
   return [
     `${entry.title}${owner}`,
     REASONS[entry.reason],

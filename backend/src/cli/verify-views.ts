@@ -49,7 +49,7 @@ export function repairCommand(nodeName: string, { repair, path, argument }: Offe
 
 function summary(report: VerifyReport, troubled: readonly Subject[]): string {
   const findings = troubled.flatMap(findingsOf).filter(({ ok }) => !ok)
-  const allMissing = findings.length > 0 && findings.every(({ check }) => check === 'exists')
+  const allMissing = findings.length > 0 && findings.every(({ message }) => message.startsWith('MISSING'))
   const what = allMissing ? 'Some storage files are missing' : 'Some storage is not as it should be'
   return report.subjects.length === 1 ? what : `${what}: ${troubled.length} of ${report.subjects.length} have problems`
 }
