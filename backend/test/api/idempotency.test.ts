@@ -229,6 +229,43 @@ const TABLE: Record<string, Row | 'no key' | 'refused'> = {
       return { path: `/api/operations/${body.operation.id}/undo`, other: { more: true } }
     },
   },
+  '/api/nodes/from-config': {
+    audit: 'node.create',
+    ready() {
+      const config = `name: ${fresh('text')}\nimage: empty\n`
+      return { path: '/api/nodes/from-config', body: { config }, other: { config, name: 'other' } }
+    },
+  },
+  '/api/storage/attach': {
+    audit: 'node.attach',
+    async ready(who) {
+      const id = await newNode(who)
+      await who.send('DELETE', `/api/nodes/${id}`)
+      const path = `/overlays/node_${id}.qcow2`
+      return { path: '/api/storage/attach', body: { path }, other: { path, name: 'other' } }
+    },
+  },
+  '/api/storage/discard': {
+    audit: 'storage.discard',
+    async ready(who) {
+      const id = await newNode(who)
+      await who.send('DELETE', `/api/nodes/${id}`)
+      const path = `/overlays/node_${id}.qcow2`
+      return { path: '/api/storage/discard', body: { path }, other: { path: '/overlays/other.qcow2' } }
+    },
+  },
+  '/api/storage/verify': {
+    audit: 'storage.verify',
+    ready: () => ({ path: '/api/storage/verify', body: { level: 'files' }, other: { level: 'chain' } }),
+  },
+  '/api/storage/repair': {
+    audit: 'storage.repair',
+    async ready(who) {
+      const nodeId = await newNode(who)
+      const body = { nodeId, repair: 'write-sidecar', path: `/overlays/node_${nodeId}.json` }
+      return { path: '/api/storage/repair', body, other: { ...body, argument: 'other' } }
+    },
+  },
   '/api/nodes/{id}/start': onNode('start', 'node.start', false),
   '/api/nodes/{id}/stop': onNode('stop', 'node.stop', true, { now: true }, { now: false }),
   '/api/nodes/{id}/restart': onNode('restart', 'node.restart', true),

@@ -63,6 +63,8 @@ export const orphanRoutes = [
     async handle(context) {
       const { path, name } = context.body
       context.about({ type: 'disk', id: path.slice(0, 300), ...(name !== undefined && { name }) })
+      const earlier = earlierOf(context) // its disk is no orphan any more
+      if (earlier) return { operation: earlier }
       const { request, rights } = await admitted(context)
       const operation = await labOf(context.services).disks.orphans.attach(request, actorOf(context), rights)
       tell(context, operation, { path })
@@ -118,6 +120,8 @@ export const orphanRoutes = [
     async handle(context) {
       const { name } = context.body
       context.about({ type: 'node', id: '', ...(name !== undefined && { name }) })
+      const earlier = earlierOf(context)
+      if (earlier) return { operation: earlier }
       const rights = await admittedToAdd(context)
       const operation = await labOf(context.services).disks.orphans.add(context.body, actorOf(context), rights)
       tell(context, operation, {})
@@ -132,6 +136,11 @@ function tell(
   details: Record<string, unknown>,
 ): void {
   about({ type: 'node', id: target?.id ?? '', name: items[0]?.name ?? '', details: { ...details, operation: id } })
+}
+
+/** What this very request has begun before, also before a restart. */
+function earlierOf(context: Pick<AttachContext, 'services' | 'subject' | 'asked'>): Operation | undefined {
+  return labOf(context.services).transactions.earlier(actorOf(context))?.operation
 }
 
 /** Administrators attach any disk, instructors those that were their students'; nobody for a stranger. */
