@@ -191,7 +191,7 @@ describe('attaching the file of a snapshot', () => {
     expect(record(id)).toMatchObject({ name, memoryMib: 192, backing: { kind: 'layer' } })
     expect(await readsAs(overlayFile(layout(), id), 5)).toBe(true)
     await writeDisk(layout(), id, 8)
-    expect(await readFile(join(layout().overlays, orphan.path.split('/').at(-1)))).toEqual(before)
+    expect(before.equals(await readFile(join(layout().overlays, orphan.path.split('/').at(-1))))).toBe(true)
     const snapshots = await admin.send('GET', `/api/nodes/${id}/snapshots`)
     expect(snapshots.body.snapshots).toMatchObject([{ name: 'baseline', current: true }])
     expect((await admin.send('POST', `/api/nodes/${id}/start`)).status).toBe(200)
@@ -335,6 +335,84 @@ describe('attaching a disk with a config', () => {
   })
 })
 
+describe('attaching what was moved here from elsewhere', () => {
+  it('copies a disk over a base image of ours, and lets it name that as it is called here', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sbx-vms-'))
+    lab.backend.services.config.importFolders.push(folder)
+    try {
+      const node = await newNode()
+      await writeDisk(layout(), node.id, 17)
+      const { body: config } = await admin.send('GET', `/api/nodes/${node.id}/config`)
+      await admin.send('DELETE', `/api/nodes/${node.id}`)
+      const file = join(folder, 'moved.qcow2')
+      await rename(overlayFile(layout(), node.id), file)
+      await rm(sidecarFile(layout(), node.id))
+      const moved = config.replace(diskOf(node.id), file)
+      expect((await refusal({ path: file, config })).code).toBe('config_mismatch')
+      await attach({ path: file, config: moved })
+      expect(record(node.id)).toMatchObject({ name: node.name, backing: { kind: 'image' } })
+      expect(await readsAs(overlayFile(layout(), node.id), 17)).toBe(true)
+      expect((await stat(file)).size).toBeGreaterThan(0)
+      await expectTidy()
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+
+  it('brings a disk, its layers and its snapshots by the records beside them alone', async () => {
+    const node = await newNode()
+    await writeDisk(layout(), node.id, 31)
+    const made = await admin.send('POST', `/api/nodes/${node.id}/snapshots`, { name: 'before' })
+    await ended(made.body.operation.id)
+    await writeDisk(layout(), node.id, 32, 2)
+    const there = await startTestLab()
+    try {
+      const far = await there.person('administrator')
+      const { fingerprint } = parts().store.data.images.find(({ id }) => id === 'empty')!
+      const image = await addTestImage(layout(there), parts(there).store)
+      const same = { ...image.fingerprint, sha256: fingerprint.sha256 }
+      await parts(there).store.change((draft) => void (draft.images[0]!.fingerprint = same))
+      const { layerId } = record(node.id).backing as { layerId: string }
+      const files = [
+        overlayFileName(node.id),
+        `node_${node.id}.json`,
+        `layer_${layerId}.qcow2`,
+        `layer_${layerId}.json`,
+      ]
+      for (const name of files) await run('cp', ['-p', join(layout().overlays, name), layout(there).overlays])
+      const far0 = layout(there).overlays
+      await rename(join(far0, `layer_${layerId}.qcow2`), join(far0, 'away'))
+      const broken = await refusal({ path: diskOf(node.id) }, far)
+      expect(broken).toMatchObject({ code: 'chain_broken', message: expect.stringContaining(layerId) })
+      await rename(join(far0, 'away'), join(far0, `layer_${layerId}.qcow2`))
+      const answer = await far.send('POST', '/api/storage/attach', { path: diskOf(node.id) })
+      expect(await ended(answer.body.operation.id, far)).toMatchObject({ state: 'succeeded' })
+      expect(record(node.id, there)).toMatchObject({
+        name: node.name,
+        ownerId: far.id,
+        backing: { kind: 'layer', layerId },
+      })
+      const { body } = await far.send('GET', `/api/nodes/${node.id}/snapshots`)
+      expect(body.snapshots).toMatchObject([{ name: 'before', current: true }])
+      const disk = overlayFile(layout(there), node.id)
+      expect([await readsAs(disk, 31), await readsAs(disk, 32, 2)]).toEqual([true, true])
+      expect((await far.send('POST', `/api/nodes/${node.id}/start`)).status).toBe(200)
+    } finally {
+      await there.close()
+    }
+  })
+
+  it('believes the disk where the record beside it says otherwise, and says so', async () => {
+    const { id } = await keptNode()
+    const sidecar = JSON.parse(await readFile(sidecarFile(layout(), id), 'utf8'))
+    sidecar.record.diskBytes *= 2
+    await writeFile(sidecarFile(layout(), id), JSON.stringify(sidecar))
+    const operation = await attach({ path: diskOf(id) })
+    expect(operation.log.map(({ text }) => text).join()).toContain('the disk is right')
+    expect(record(id).diskBytes).toBe(16 * 1024 ** 2)
+  })
+})
+
 describe('a node as text', () => {
   it('is printed without a password, and makes another node like it', async () => {
     const node = await newNode(admin, { cpus: 2, memoryMib: 96 })
@@ -360,6 +438,14 @@ describe('a node as text', () => {
     expect(made.drives).toMatchObject([{ id: 'data', source: 'automatic', sizeBytes: 64 * 1024 ** 2, readOnly: true }])
     await checkDisk(join(layout().overlays, made.drives[0]!.file))
     expect((await student.send('GET', `/api/nodes/${made.id}`)).body.node.status).toBe('running')
+  })
+
+  it('gives a guest of cloud-init a password that is told once, since it takes itself for a new machine', async () => {
+    await addTestImage(layout(), parts().store, 'cloud', { cloudInit: true })
+    const operation = await attach({ config: `name: ${fresh()}\nimage: cloud\n` }, admin, '/api/nodes/from-config')
+    const { body } = await admin.send('GET', `/api/operations/${operation.id}/passwords`)
+    expect(body.passwords).toMatchObject([{ id: operation.target!.id, guestPassword: expect.any(String) }])
+    expect(record(operation.target!.id).guest.passwordHash).toMatch(/^\$6\$/)
   })
 
   it('attaches the orphan that it names', async () => {
