@@ -70,7 +70,8 @@ export function liveRequest(intent: CreateIntent): SnapshotRequest {
       driveId,
       file,
       layerFile: layerFileName(layerId),
-      freshFile: `.staging/${intent.id}/${driveId}.qcow2`,
+      // Where the node's user can reach it, as it could not in our staging.
+      freshFile: `.fresh_${layerId}.qcow2`,
     })),
     ...(intent.memory && { memoryFile: memoryFileName(intent.snapshotId) }),
     freeze: intent.freeze,

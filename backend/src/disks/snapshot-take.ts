@@ -60,10 +60,9 @@ async function takeLive(
   intent: CreateIntent,
   op: BulkHandle,
 ): Promise<Pick<SnapshotResult, 'qemuVersion' | 'machine' | 'frozen'>> {
-  const { engine, layout } = context
+  const { engine } = context
   const request = liveRequest(intent)
   try {
-    await mkdir(stagingOf(layout, intent), { recursive: true, mode: 0o700 })
     if ((await engine.snapshotState(intent.nodeId, request)) === 'done') {
       op.log('The disks had been frozen before SandLabX ended.')
       const { version } = await engine.probe()
