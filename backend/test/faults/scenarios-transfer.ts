@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { copyFile, mkdir, readFile, rm, stat } from 'node:fs/promises'
-import { uploadsDir } from '../../src/domain/layout.js'
+import { copyFile, mkdir, readFile, stat } from 'node:fs/promises'
+import { uploadsDir, type Layout } from '../../src/domain/layout.js'
 import { cloneNodeSchema } from '../../src/domain/node.js'
 import type { LabState } from '../../src/domain/state.js'
 import type { NodeTransfer } from '../../src/domain/transfer.js'
@@ -9,6 +9,7 @@ import { ACTOR, idOf, type Rooms } from './rooms.js'
 import type { Scenario } from './scenarios.js'
 
 const UPLOAD_ID = 'f'.repeat(32)
+const uploadOf = (layout: Layout) => `${uploadsDir(layout)}/${UPLOAD_ID}`
 const SENT = /^Cloned to elsewhere at /
 
 const has = (data: Readonly<LabState>, name: string) => data.nodes.some((node) => node.name === name)
@@ -24,9 +25,7 @@ async function receive(rooms: Rooms): Promise<void> {
   const { layout, store, nodes } = rooms
   const image = store.data.images.find(({ id }) => id === 'empty')
   if (!image) throw new Error('there is no image')
-  await mkdir(uploadsDir(layout), { recursive: true })
-  const upload = `${uploadsDir(layout)}/${UPLOAD_ID}`
-  await copyFile(`${layout.images}/${image.file}`, upload)
+  const upload = uploadOf(layout)
   const request: NodeTransfer = {
     kind: 'node',
     key: 'faults',
@@ -88,7 +87,8 @@ export const TRANSFERS: readonly Scenario[] = [
     kinds: ['node.receive'],
     async ready(rooms) {
       if (has(rooms.store.data, 'received')) await rooms.nodes.delete(idOf(rooms, 'received'), true, ACTOR)
-      await rm(`${uploadsDir(rooms.layout)}/${UPLOAD_ID}`, { force: true })
+      await mkdir(uploadsDir(rooms.layout), { recursive: true })
+      await copyFile(`${rooms.layout.images}/empty.qcow2`, uploadOf(rooms.layout))
     },
     act: receive,
     state: (data) => (has(data, 'received') ? 'after' : 'before'),
