@@ -44,5 +44,5 @@ function stateWords({ missing, appliesAtNextStart, source }: DriveView): string 
 export function appliesWords({ appliesAtNextStart }: Pick<DriveView, 'appliesAtNextStart'>): string {
   return appliesAtNextStart
     ? 'It is stored now; the guest has it like this from its next start on.'
-    : 'It is stored, and the guest has it like this.'
+    : 'It is stored now; the guest has it like this when it starts.'
 }

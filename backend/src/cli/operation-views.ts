@@ -11,7 +11,9 @@ export const OPERATION_COLUMNS = ['WHAT', 'STATE', 'DONE', 'BY', 'SINCE', 'TOOK'
 export function operationRow(operation: Operation, isTerminal: boolean): string[] {
   const { title, state, progress, actorLogin, startedAt, id } = operation
   const done = progress === null ? '' : percent(progress)
-  return [title, state, done, actorLogin, localTime(startedAt), took(operation), isTerminal ? shortId(id) : id]
+  if (!isTerminal) return [title, state, done, actorLogin, localTime(startedAt), took(operation), id]
+  const since = localTime(startedAt).slice(5, 16) // the year and the seconds leave room for what it is about
+  return [title, state, state === 'running' ? done : '', actorLogin, since, took(operation), shortId(id)]
 }
 
 /**

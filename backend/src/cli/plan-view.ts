@@ -68,7 +68,10 @@ function createdLines({ creates }: OperationPlan): string[] {
 }
 
 function replacedLines({ replaces }: OperationPlan): string[] {
-  return replaces.map(({ type, name, bytes, fate }) => oneLine(`${type} ${name} (${formatBytes(bytes)}) ${fate}`))
+  return replaces.map(({ type, name, bytes, fate }) => {
+    const hasType = name.startsWith(`${type} `) || name.startsWith(`${type}s `)
+    return oneLine(`${hasType ? name : `${type} ${name}`} (${formatBytes(bytes)}) ${fate}`)
+  })
 }
 
 /** As many of one fate as can be looked at; the rest are counted. */
@@ -80,8 +83,10 @@ function fileLines({ files }: OperationPlan): string[] {
   return fates.flatMap((fate) => {
     const all = files.filter((file) => file.fate === fate)
     const bytes = all.reduce((sum, file) => sum + file.bytes, 0)
-    const shown = all.length <= MOST_FILES + 1 ? all : all.slice(0, MOST_FILES)
-    const more = all.length - shown.length
+    const disks = all.filter(({ path }) => !path.endsWith('.json')) // the small record beside each goes without saying
+    const named = disks.length > 0 ? disks : all
+    const shown = named.length <= MOST_FILES + 1 ? named : named.slice(0, MOST_FILES)
+    const more = named.length - shown.length
     return [
       all.length === 1 ? `${oneLine(fate)}:` : `${oneLine(fate)}, ${formatBytes(bytes)} in all:`,
       ...shown.map((file) => ` ${oneLine(file.path)}  ${formatBytes(file.bytes)}`),

@@ -22,7 +22,7 @@ const EXAMPLES = `
 Examples:
   sandlabx snapshot web create monday --note 'before the upgrade'
   sandlabx snapshot web create root monday       only the disk "root"
-  sandlabx snapshot web create now --memory      running, comes back at the same screen
+  sandlabx snapshot web create now --memory      comes back at the same screen
   sandlabx snapshot web ls
   sandlabx snapshot web restore monday
   sandlabx snapshot web export monday web.qcow2
@@ -35,6 +35,7 @@ export function addSnapshotCommands(program: Command, io: Io): void {
     .alias('snapshots')
     .description("a node's disks as they are at one moment")
     .usage('<node> <what> [options]')
+    .helpCommand(false)
     .addHelpText('after', EXAMPLES)
   const add = (name: string, rest: string, description: string) =>
     snapshot

@@ -36,6 +36,6 @@ async function undo(run: Run, options: z.infer<typeof undoSchema>, text: string)
   if (!plans) return
   const started = await client.send('POST', path, {}, operationAnswer)
   const operation = await followOperation(run.io, client, started.operation, { eachItem: true })
-  run.output.done(`Done: ${operation.title}.`, { operation })
   throwIfItemsFailed(operation, 'brought back')
+  run.output.done('All of it is back.', { operation })
 }

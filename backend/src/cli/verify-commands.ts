@@ -109,7 +109,7 @@ async function repair(run: Run, options: RepairOptions, name: string): Promise<v
   if (!(await askWithPlans(run, client, [request], options, question))) return
   const started = await client.send('POST', request.path, request.body, operationAnswer)
   const operation = await followOperation(run.io, client, started.operation)
-  run.output.done(`Done: ${operation.title}.`, { operation })
+  run.output.done(`The repair of ${name} is done.`, { operation })
   sayNext(run, `Look again: sandlabx storage verify ${name}`)
 }
 

@@ -99,7 +99,9 @@ describe('sandlabx drive grow, rm, move', () => {
   it('grows to a size or by one', async () => {
     await serve(routes())
     const grown = await cli(['drive', 'grow', 'web-1', 'data', '40G'], { env: api.env })
-    expect(grown.out).toBe('The drive data of web-1 has 40.0 GiB now. It is stored, and the guest has it like this.\n')
+    expect(grown.out).toBe(
+      'The drive data of web-1 has 40.0 GiB now. It is stored now; the guest has it like this when it starts.\n',
+    )
     await cli(['drive', 'grow', 'web-1', 'data', '+10G'], { env: api.env })
     expect(sent(`PATCH ${PATH}/data`)).toEqual([{ sizeBytes: 40 * GIB }, { sizeBytes: 20 * GIB }])
     expect(await cli(['drive', 'grow', 'web-1', 'data', 'more'], { env: api.env })).toMatchObject({ exitCode: 2 })

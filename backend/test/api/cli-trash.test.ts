@@ -112,7 +112,7 @@ describe('sandlabx undo', () => {
       [`POST ${path}`]: { status: 202, body: { operation: back } },
     })
     const { exitCode, out } = await cli([...argv, uuid(50).slice(0, 8)], { env: api.env })
-    expect({ exitCode, out }).toEqual({ exitCode: 0, out: 'Done: Bring node web-1 back.\n' })
+    expect({ exitCode, out }).toEqual({ exitCode: 0, out: 'All of it is back.\n' })
     expect(sent(`POST ${path}`)).toHaveLength(1)
   })
 })
