@@ -94,7 +94,7 @@ describe('roles', () => {
     showPage('/people')
     expect(await screen.findByRole('heading', { name: 'There is no such page' }, { timeout: 5000 })).toBeTruthy()
     const places = screen.getAllByRole('navigation', { name: 'Places' })[0]
-    expect(places?.textContent).toBe('SandLabXMy nodesConsolesOperations')
+    expect(places?.textContent).toBe('SandLabXMy nodesConsolesOperationsTrash')
   })
 
   it('show an administrator all of them', async () => {
@@ -102,6 +102,6 @@ describe('roles', () => {
     showPage('/nodes')
     await screen.findByRole('heading', { name: 'Nodes' })
     const places = screen.getAllByRole('navigation', { name: 'Places' })[0]
-    expect(places?.textContent).toBe('SandLabXNodesConsolesImagesOperationsPeopleActivityHealth')
+    expect(places?.textContent).toBe('SandLabXNodesConsolesImagesStorageOperationsPeopleActivityHealth')
   })
 })

@@ -60,7 +60,7 @@ describe('the disks of a node', () => {
     const { user } = showPage(`/nodes/${NODE_ID}/disk`)
     await screen.findByText('data')
     await user.click(screen.getByRole('button', { name: 'Add a drive' }))
-    await user.type(await screen.findByRole('textbox', { name: 'Bytes a second' }), '10 MiB')
+    await user.type(await screen.findByLabelText('Bytes a second', {}, { timeout: 20_000 }), '10 MiB')
     await user.click(await screen.findByRole('button', { name: 'Add data-2' }))
     await waitFor(() =>
       expect(changes()).toMatchObject([
@@ -76,7 +76,7 @@ describe('the disks of a node', () => {
     const { user } = showPage(`/nodes/${NODE_ID}/disk`)
     await screen.findByText('data')
     await user.click(screen.getByRole('button', { name: 'Add a drive' }))
-    await user.click(await screen.findByRole('combobox', { name: 'I/O engine' }))
+    await user.click(await screen.findByRole('combobox', { name: 'I/O engine' }, { timeout: 20_000 }))
     await user.click(await screen.findByRole('option', { name: /native/ }))
     await user.click(screen.getByRole('button', { name: 'Add data-2' }))
     expect(screen.getByText('Needs cache “none”')).toBeTruthy()
