@@ -28,7 +28,10 @@ export interface SnapshotDisk {
   file: string
   /** What the disk so far is called afterwards: read-only, ours, durable. There must be none of this name yet. */
   layerFile: string
-  /** Where the fresh overlay is made; no sweep may remove it. Gone afterwards, one way or the other. */
+  /**
+   * Where the fresh overlay is made: in a folder that QEMU's user may enter, and no sweep may remove it. Gone afterwards,
+   * one way or the other.
+   */
   freshFile: string
 }
 

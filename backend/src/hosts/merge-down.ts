@@ -6,8 +6,10 @@ import type { MergeRequest } from './engine-disks.js'
 import { hasEnded, type Alone } from './freezer.js'
 import { qmpFailure } from './guest-input.js'
 import { engineErrorOf } from './jobs.js'
+import { flushAhead } from './live-layer.js'
 import {
   cancelMerges,
+  diskPath,
   dropMerged,
   finalizeMerge,
   mergeJobOf,
@@ -82,6 +84,8 @@ async function mergeNow(
       return job
     })
     if (begun !== null) await follow(context, run, begun, request)
+    // The header that no longer names the layers, before anybody removes them.
+    await flushAhead(await diskPath(context, run, clientOf(run), request.driveId))
     await dropMerged(run, clientOf(run), request.driveId)
     if (begun === null) request.onProgress(1, 1)
   } catch (error) {

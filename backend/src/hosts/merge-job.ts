@@ -36,6 +36,12 @@ export async function cancelMerges(client: QmpClient, except?: string): Promise<
   }
 }
 
+/** Where the drive's disk is, for us. */
+export async function diskPath(context: EngineContext, run: Run, client: QmpClient, driveId: string): Promise<string> {
+  const atStart = startedWith(run.launch.args, driveId).file.filename
+  return pathOfNode(context.layout, run.paths, await activeNode(client, driveId), atStart)
+}
+
 /** Whether the drive's disk names it as what it stands on: it is merged already. */
 export async function standsOn(
   context: EngineContext,
@@ -43,9 +49,7 @@ export async function standsOn(
   client: QmpClient,
   { driveId, onto }: MergeRequest,
 ): Promise<boolean> {
-  const atStart = startedWith(run.launch.args, driveId).file.filename
-  const path = await pathOfNode(context.layout, run.paths, await activeNode(client, driveId), atStart)
-  return (await readQcow2Header(path)).backingFile === onto
+  return (await readQcow2Header(await diskPath(context, run, client, driveId))).backingFile === onto
 }
 
 /**

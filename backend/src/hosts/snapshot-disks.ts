@@ -30,7 +30,13 @@ export async function takeSnapshot(
   run: Run,
   request: SnapshotRequest,
 ): Promise<SnapshotResult> {
-  if (request.freeze) throw new EngineError('unsupported', "SandLabX's guests have no port to an agent.")
+  if (request.freeze) {
+    throw new EngineError(
+      'unsupported',
+      'The guest can not be asked to write everything out: guests have no port to an agent. ' +
+        'Take the snapshot without freezing, or of the stopped node.',
+    )
+  }
   const client = clientOf(run)
   const active: ActiveDisk[] = []
   for (const disk of request.disks) active.push(await activeDisk(run, client, disk))

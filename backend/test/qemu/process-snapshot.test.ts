@@ -293,7 +293,7 @@ describe('a backend that is killed during a live snapshot', () => {
   }
 
   // Even: QEMU lives on. Odd: it dies, too. The memory of the tiny guest takes some 50 ms more.
-  it.each([0, 3, 6, 9, 12, 15, 20, 25, 30, 41, 60, 81, 100, 121])(
+  it.each([0, 6, 12, 15, 20, 25, 41, 60, 81, 121])(
     'has taken it or not, and lost nothing, %i ms after its beginning',
     async (ms) => {
       const disk = namesOf()
@@ -348,8 +348,7 @@ describe('a merge on a disk of the host that is full', () => {
     const disk = namesOf()
     await take(disk)
     const { size } = await stat(inOverlays(disk.layerFile))
-    const free = Number(execFileSync('df', ['--output=avail', '-B1', dataDir], { encoding: 'utf8' }).split('\n')[1])
-    await writeFile(join(dataDir, 'ballast'), Buffer.alloc(free - 128 * 1024, 1))
+    await expect(writeFile(join(dataDir, 'ballast'), Buffer.alloc(24 * 1024 ** 2, 1))).rejects.toThrow(/ENOSPC/)
     expect(size).toBeGreaterThan(256 * 1024)
     await expect(mergeOnto(base())).rejects.toMatchObject({ code: 'no-space' })
     expect((await readQcow2Header(overlayFile(lab.layout, guest.node.id))).backingFile).toBe(disk.layerFile)
