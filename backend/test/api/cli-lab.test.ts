@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawn } from 'node-pty'
@@ -73,6 +73,39 @@ describe("a node's life", () => {
     expect(absent).toMatchObject({ exitCode: 1 })
     expect(absent.err).toContain('no-such')
     expect(await as(anna, 'create', 'web-1', '--image', 'empty', '--internet')).toMatchObject({ exitCode: 1 })
+  })
+})
+
+describe("a node's storage", () => {
+  it('is kept, attached, reset, brought back and proved', async () => {
+    const well = async (...argv: string[]) => {
+      const result = await as(boss, ...argv)
+      expect(result).toMatchObject({ exitCode: 0 })
+      return result.out
+    }
+    await well('create', 'disks', '--image', 'empty', '--memory', '64', '--disk', '32M')
+    expect(await well('drive', 'add', 'disks', 'data', '--size', '16M', '--iops', '500')).toContain('stored now')
+    await well('snapshot', 'disks', 'create', 'monday', '--note', 'first')
+    expect(await well('snapshot', 'disks')).toMatch(/^monday\t.*\tfirst$/m)
+    await well('reset', 'disks', '--snapshot', 'monday', '--force')
+    expect(await well('trash', 'ls')).toContain('disk of disks')
+    const [reset] = (await well('operations', 'ls', '--kind', 'node.reset')).trim().split('\t').slice(-1)
+    expect(await well('undo', reset ?? '', '--force')).toBe('All of it is back.\n')
+    expect(await well('storage', 'verify', 'disks', '--level', 'files')).toContain('All storage verified')
+
+    const yaml = join(folder, 'disks.yaml')
+    await writeFile(yaml, await well('show', 'disks'))
+    const { node } = (await json(boss, 'show', 'disks')) as { node: { overlayPath: string } }
+    await well('delete', 'disks', '--force')
+    expect(await well('storage', 'orphaned')).toContain(node.overlayPath)
+    await well('storage', 'attach', 'disks', node.overlayPath, '--vm-config', yaml)
+    await well('delete', 'disks', '--delete-storage', '--force')
+    await well('trash', 'restore', 'disks')
+    expect(await well('ls')).toMatch(/^disks\tstopped\t/m)
+    await well('delete', 'disks', '--delete-storage', '--force')
+    await well('trash', 'purge', '--all', '--force')
+    expect(await well('settings', 'set', 'trash-days', '14')).toContain('14 days')
+    expect(await well('storage', 'space')).toContain('free of')
   })
 })
 
