@@ -26,8 +26,6 @@ export const cloneIntentSchema = z.object({
   records: z.array(nodeRecordSchema),
   /** Nodes that make room for them. */
   replaced: z.array(nodeRecordSchema),
-  /** What lies under their disks. */
-  replacedLayers: z.array(layerIdSchema),
   /** Of each of them, in that order: what goes with it. */
   replacedStorage: z.array(nodeStorageSchema).default([]),
   replacedBy: z.enum(['idempotent', 'force']).nullable(),

@@ -20,7 +20,6 @@ import {
 import { rootLayerOf, snapshotsOf, type Snapshot } from '../domain/snapshot.js'
 import { imageOf, recordOf, viewNode, type Actor, type NodesContext } from './context.js'
 import { storageOf } from './node-storage.js'
-import { layersUnder } from './unused-layers.js'
 import { nameTaken, noSuchImage, refuseOverQuota } from './new-record.js'
 
 /** What the one who asks may do besides. */
@@ -65,7 +64,6 @@ export async function prepareClone(
     snapshotId,
     records: names.map((name) => cloneRecord(source, drives, { name, ownerId, at, actor, rights, full: request.full })),
     replaced,
-    replacedLayers: layersUnder(context.store.data, replaced),
     replacedStorage: replaced.map((record) => storageOf(context.store.data, record)),
     replacedBy: replaced.length === 0 ? null : request.idempotent ? 'idempotent' : 'force',
     start: request.start,

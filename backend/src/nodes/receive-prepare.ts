@@ -18,7 +18,6 @@ import { viewNode, type Actor, type NodesContext } from './context.js'
 import { nameTaken, refuseOverQuota } from './new-record.js'
 import { storageOf } from './node-storage.js'
 import { replaceWarning } from './replace.js'
-import { layersUnder } from './unused-layers.js'
 
 export const receiveIntentSchema = cloneIntentSchema
   .pick({
@@ -26,7 +25,6 @@ export const receiveIntentSchema = cloneIntentSchema
     at: true,
     replaced: true,
     replacedBy: true,
-    replacedLayers: true,
     replacedStorage: true,
     keptLayers: true,
     from: true,
@@ -127,7 +125,6 @@ export function prepareReceive(
     unpackedBytes: request.unpackedBytes,
     replaced,
     replacedBy: replaced.length === 0 ? null : request.replace,
-    replacedLayers: layersUnder(context.store.data, replaced),
     replacedStorage: replaced.map((record) => storageOf(context.store.data, record)),
     keptLayers: [],
     from: { kind: 'none' },

@@ -147,19 +147,6 @@ export async function discardLayer(layout: Layout, layerId: string): Promise<voi
 /** Where a copied layer is written: beside its later name, so that what its header names is found from there. */
 export const stagedLayer = (layout: Layout, layerId: string) => join(layout.overlays, `.${layerFileName(layerId)}.tmp`)
 
-/** Moves file and record of layers that nothing stands on into this folder of the trash. Absent is success. */
-export async function trashLayers(layout: Layout, layerIds: readonly string[], folder: string): Promise<void> {
-  if (layerIds.length === 0) return
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  for (const path of layerIds.flatMap((id) => [layerFile(layout, id), layerSidecarFile(layout, id)])) {
-    await rename(path, join(folder, basename(path))).catch((error: unknown) => {
-      if (errnoOf(error) !== 'ENOENT') throw storageFailure(`move ${basename(path)} to the trash`, error)
-    })
-  }
-  await fsyncDirectory(folder)
-  await fsyncDirectory(layout.overlays)
-}
-
 /** Writes the layer's record beside its file, durably: a lost state file is rebuilt from these. */
 export function writeLayerSidecar(
   layout: Layout,

@@ -498,7 +498,7 @@ describe('a far side that was killed while it received', () => {
     await writeFile(join(layout.overlays, `node_${done.target.id}.qcow2`), disk)
     await writeFile(join(layout.overlays, `node_${done.target.id}.json`), '{}')
     const operation = { ...done, id: randomUUID(), state: 'running', outcome: null, endedAt: null, request: null }
-    const replacing = { replaced: [], replacedBy: null, replacedLayers: [], keptLayers: [], from: { kind: 'none' } }
+    const replacing = { replaced: [], replacedBy: null, keptLayers: [], from: { kind: 'none' } }
     const intent = {
       ...replacing,
       id,
