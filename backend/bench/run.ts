@@ -12,6 +12,7 @@ const ROOMS = [
   './load.js',
   './recovery.js',
   './clone.js',
+  './reset.js',
   './boot.js',
   './snapshot.js',
   './orphans.js',
