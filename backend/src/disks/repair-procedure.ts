@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises'
 import { isSandlabError, SandlabError } from '../domain/error.js'
 import { imageFile } from '../domain/layout.js'
 import type { LabState } from '../domain/state.js'
@@ -151,19 +150,11 @@ async function showRepaired(context: NodesContext, intent: RepairIntent): Promis
   for (const record of touched) {
     if (record.id !== intent.nodeId && isInUse(context, record.id)) continue
     const image = context.store.data.images.find(({ id }) => id === record.imageId)
-    if (intent.repair !== 'write-sidecar' && (await isThere(context, record.overlayFile))) {
-      await context.observations.inspectStorage(record, image)
-    }
+    await context.observations.inspectStorage(record, image)
     if (record.id === intent.nodeId) await writeSidecar(context.layout, record)
     publishNode(context, record.id)
   }
-  if (intent.repair === 'rebase') context.bus.publish('images', intent.imageId, null)
+  const image = context.store.data.images.find(({ id }) => intent.repair === 'rebase' && id === intent.imageId)
+  if (image) context.bus.publish('images', image.id, image)
   context.bus.publish('storage', 'orphans', null)
-}
-
-async function isThere({ layout }: NodesContext, file: string): Promise<boolean> {
-  return stat(`${layout.overlays}/${file}`).then(
-    () => true,
-    () => false,
-  )
 }
