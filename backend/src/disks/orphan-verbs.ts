@@ -5,6 +5,7 @@ import type { AddFromConfig, AttachStorage, Orphan } from '../domain/storage.js'
 import { imageOf, recordOf, type Actor, type NodesContext } from '../nodes/context.js'
 import { entryOf } from '../nodes/create.js'
 import { generatePassword } from '../nodes/guest-password.js'
+import { usedBytes } from '../storage/overlays.js'
 import { measureSpace, noSpace } from '../storage/space.js'
 import { hashGuestPasswords } from '../system/crypt-password.js'
 import { errorOf } from '../transactions/operation-record.js'
@@ -97,10 +98,14 @@ async function plan(context: NodesContext, prepare: () => Promise<AttachIntent>,
     space,
     creates: intent ? createsOf(intent) : [],
     replaces: [],
-    files: intent && intent.path !== '' ? [{ path: intent.shown, bytes: 0, fate: FATES[intent.way] }] : [],
+    files: intent && intent.path !== '' ? [await fileOf(intent)] : [],
     warnings: intent?.warnings ?? [],
     refusal: why && errorOf(why),
   }
+}
+
+async function fileOf({ path, shown, way }: AttachIntent): Promise<OperationPlan['files'][number]> {
+  return { path: shown, bytes: (await usedBytes(path)) ?? 0, fate: FATES[way] }
 }
 
 const FATES: Record<AttachIntent['way'], string> = {
