@@ -59,9 +59,10 @@ describe('the disks of a node', () => {
     server.on('POST nodes/:id/drives', planned({ status: 201, json: { drive: sampleDrive({ id: 'data-2' }) } }))
     const { user } = showPage(`/nodes/${NODE_ID}/disk`)
     await screen.findByText('data')
-    await user.click(screen.getByRole('button', { name: 'Add a drive' }))
-    await user.type(await screen.findByLabelText('Bytes a second', {}, { timeout: 20_000 }), '10 MiB')
-    await user.click(await screen.findByRole('button', { name: 'Add data-2' }))
+    await user.click(screen.getByText('Add a drive'))
+    await user.click(await screen.findByLabelText('Bytes a second', {}, { timeout: 20_000 }))
+    await user.paste('10 MiB')
+    await user.click(screen.getByText('Add data-2'))
     await waitFor(() =>
       expect(changes()).toMatchObject([
         {
@@ -75,10 +76,11 @@ describe('the disks of a node', () => {
   it('refuse the native engine without its cache before the server is asked', async () => {
     const { user } = showPage(`/nodes/${NODE_ID}/disk`)
     await screen.findByText('data')
-    await user.click(screen.getByRole('button', { name: 'Add a drive' }))
-    await user.click(await screen.findByRole('combobox', { name: 'I/O engine' }, { timeout: 20_000 }))
-    await user.click(await screen.findByRole('option', { name: /native/ }))
-    await user.click(screen.getByRole('button', { name: 'Add data-2' }))
+    await user.click(screen.getByText('Add a drive'))
+    const [engine] = await screen.findAllByLabelText('I/O engine', {}, { timeout: 20_000 })
+    await user.click(engine as HTMLElement)
+    await user.click(await screen.findByText(/^native/))
+    await user.click(screen.getByText('Add data-2'))
     expect(screen.getByText('Needs cache “none”')).toBeTruthy()
     expect(changes()).toEqual([])
   })
