@@ -279,6 +279,7 @@ describe('a backend that is killed during a live snapshot', () => {
         ['hosts/process-engine.js', 'domain/layout.js', 'system/log.js'].map((name) => import('${compiled.path('')}/' + name)))
       const dataDir = '${lab.dataDir}'
       const engine = await createProcessEngine({ layout: layoutOf(dataDir), dataDir, log: createLog('silent'), accelerator: 'tcg' })
+      await engine.probe() // killed during it, the guest of the probe would stay
       process.stdin.once('data', () => engine.snapshotDisks('${guest.node.id}', ${JSON.stringify(request)}))
       console.log('ready')`
     const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
