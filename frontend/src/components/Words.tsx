@@ -7,5 +7,6 @@ const ISO_TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g
 export function Words({ children }: { children: string }): ReactNode {
   return children
     .replaceAll(ISO_TIME, (time) => exactTime(time))
-    .split('`').map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))
+    .split('`')
+    .map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))
 }
