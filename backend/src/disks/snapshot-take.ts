@@ -1,4 +1,4 @@
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { layerFile, layerFileName, memoryFile, memoryFileName } from '../domain/layout.js'
 import type { Layer } from '../domain/layer.js'
 import type { NodeRecord } from '../domain/node.js'
@@ -10,7 +10,6 @@ import { engineFailure } from '../nodes/engine-failure.js'
 import { discardLayer, layerProgress, protectLayer, turnBack, turnIntoLayer } from '../storage/layers.js'
 import { isUntouched } from '../storage/layers.js'
 import { mergeDisks } from '../storage/merge-disks.js'
-import { usedBytes } from '../storage/overlays.js'
 import { fsyncDirectory } from '../system/durable-file.js'
 import type { BulkHandle } from '../transactions/operations.js'
 import { belowOf, headerNameOf } from './chains.js'
@@ -82,8 +81,9 @@ async function memoryOf(
   { qemuVersion, machine }: Pick<SnapshotResult, 'qemuVersion' | 'machine'>,
 ): Promise<Snapshot['memory']> {
   if (!intent.memory) return null
-  const sizeBytes = await usedBytes(memoryFile(layout, intent.snapshotId))
-  return sizeBytes === null ? null : { file: memoryFileName(intent.snapshotId), sizeBytes, qemuVersion, machine }
+  // Its length, by which a verification tells whether it is whole.
+  const found = await stat(memoryFile(layout, intent.snapshotId)).catch(() => null)
+  return found && { file: memoryFileName(intent.snapshotId), sizeBytes: found.size, qemuVersion, machine }
 }
 
 /** A guest that was ended without being asked has left its disks as a power cut does. */
