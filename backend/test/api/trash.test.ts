@@ -9,7 +9,7 @@ import {
   uefiVariablesFile,
 } from '../../src/domain/layout.js'
 import type { Operation } from '../../src/domain/operation.js'
-import { purgeDue } from '../../src/disks/trash-purge.js'
+import { purgeDue } from '../../src/disks/trash/trash-purge.js'
 import { readLayerSidecars } from '../../src/state/sidecar-records.js'
 import { sweepOverlayStaging } from '../../src/storage/overlays.js'
 import { listTrash } from '../../src/storage/trash-store.js'

@@ -1,7 +1,7 @@
 import { cloneNodeSchema, type NodeRecord } from '../../src/domain/node.js'
 import { createDriveSchema, moveDriveSchema, updateDriveSchema, type DriveRecord } from '../../src/domain/drive.js'
 import type { LabState } from '../../src/domain/state.js'
-import type { DriveRights } from '../../src/disks/drive-source.js'
+import type { DriveRights } from '../../src/disks/drives/drive-source.js'
 import { runCommand } from '../../src/system/command.js'
 import { ACTOR, idOf, type Rooms } from './rooms.js'
 import type { Scenario } from './scenarios.js'

@@ -152,8 +152,8 @@ export const SCENARIOS: readonly Scenario[] = [
   ...TRASH,
   TEST_BOOT,
   ...ORPHANS,
-  ...REPAIRS,
   ...DRIVES,
+  ...REPAIRS,
   {
     name: 'create',
     kinds: ['node.create'],

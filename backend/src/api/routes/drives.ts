@@ -7,7 +7,7 @@ import {
   moveDriveSchema,
   updateDriveSchema,
 } from '../../domain/drive.js'
-import type { DriveRights } from '../../disks/drive-source.js'
+import type { DriveRights } from '../../disks/drives/drive-source.js'
 import { accessNode, ownedBy } from '../node-access.js'
 import { route, type RouteContext } from '../route.js'
 import { labOf } from '../services.js'

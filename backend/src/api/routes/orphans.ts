@@ -9,8 +9,8 @@ import {
   type AddFromConfig,
   type AttachStorage,
 } from '../../domain/storage.js'
-import type { AttachRights } from '../../disks/attach-prepare.js'
-import { parseNodeConfig } from '../../disks/config-yaml.js'
+import type { AttachRights } from '../../disks/orphans/attach-prepare.js'
+import { parseNodeConfig } from '../../disks/orphans/config-yaml.js'
 import { ownedBy } from '../node-access.js'
 import { route, type RouteContext } from '../route.js'
 import { labOf } from '../services.js'

@@ -11,7 +11,7 @@ import {
   snapshotViewSchema,
   updateSnapshotSchema,
 } from '../../domain/snapshot.js'
-import type { Snapshots, Which } from '../../disks/snapshots.js'
+import type { Snapshots, Which } from '../../disks/snapshots/snapshots.js'
 import { route, type FileAnswer, type RouteContext } from '../route.js'
 import { labOf } from '../services.js'
 import { actorOf, nodeFor, nodeParams } from './nodes.js'

@@ -13,7 +13,7 @@ import {
   type VerifyReport,
 } from '../../domain/storage.js'
 import type { Subject } from '../../domain/user.js'
-import type { RepairRights } from '../../disks/repair.js'
+import type { RepairRights } from '../../disks/verify/repair.js'
 import { accessNode, ownedBy } from '../node-access.js'
 import { route, type RouteContext } from '../route.js'
 import { labOf, type Services } from '../services.js'
