@@ -72,7 +72,8 @@ export function createProbe(place: ProbePlace): Probe {
 function bootOnce(place: ProbePlace, accelerator: Accelerator, disk: string, limitMs: number): Promise<ProbeOutcome> {
   const began = performance.now()
   const identity = place.identityFor(accelerator)
-  const child = spawn(place.binary, probeArguments(accelerator, disk), {
+  // A backend that is killed in the middle takes its probe along (util-linux, prctl(2) PR_SET_PDEATHSIG).
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', place.binary, ...probeArguments(accelerator, disk)], {
     cwd: place.cwd,
     env: childEnvironment(),
     stdio: ['ignore', 'pipe', 'pipe'],
