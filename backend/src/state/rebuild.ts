@@ -1,7 +1,10 @@
 import { mkdir } from 'node:fs/promises'
 import { SandlabError, isSandlabError } from '../domain/error.js'
+import { chainOf, type Layer } from '../domain/layer.js'
 import type { Layout } from '../domain/layout.js'
-import { emptyState } from '../domain/state.js'
+import type { NodeRecord } from '../domain/node.js'
+import { keptBySnapshots, type Snapshot } from '../domain/snapshot.js'
+import { emptyState, type LabState } from '../domain/state.js'
 import { storageFailure } from '../system/durable-file.js'
 import { freezeTree } from './draft.js'
 import { withStateLock } from './lock.js'
@@ -10,6 +13,7 @@ import {
   readImageSidecars,
   readLayerSidecars,
   readNodeSidecars,
+  type NodeSidecar,
   type UnreadableSidecar,
 } from './sidecar-records.js'
 import { loadStateFiles, moveStateFilesAside, writeStateFile } from './state-files.js'
@@ -40,7 +44,9 @@ export async function rebuildFromSidecars(layout: Layout): Promise<RebuildReport
     const nodes = await readNodeSidecars(layout)
     const images = await readImageSidecars(layout)
     const layers = await readLayerSidecars(layout)
-    const records = nodes.found.filter((sidecar) => sidecar.status === 'attached').map((sidecar) => sidecar.record)
+    const ofStatus = (status: NodeSidecar['status']) =>
+      nodes.found.flatMap((sidecar) => (sidecar.status === status ? [sidecar.record] : []))
+    const [records, detached] = [ofStatus('attached'), ofStatus('detached')]
     const known = new Set(nodes.found.map((sidecar) => sidecar.record.overlayFile))
     const { overlays } = await listStorage(layout)
     const movedAside = await moveStateFilesAside(layout)
@@ -48,8 +54,7 @@ export async function rebuildFromSidecars(layout: Layout): Promise<RebuildReport
       ...emptyState(),
       nodes: records,
       images: images.found,
-      layers: layers.found,
-      snapshots: layers.snapshots,
+      ...keptLayers(layers, records, detached),
     })
     try {
       await writeStateFile(layout, { revision: 1, data })
@@ -65,6 +70,23 @@ export async function rebuildFromSidecars(layout: Layout): Promise<RebuildReport
       movedAside,
     }
   })
+}
+
+/**
+ * The snapshots of nodes that are there, and the layers that these, and the disks of all nodes and kept disks, stand on.
+ * The others were spared when their nodes were deleted with their storage: they stay orphans.
+ */
+function keptLayers(
+  { found, snapshots }: { found: Layer[]; snapshots: Snapshot[] },
+  records: readonly NodeRecord[],
+  detached: readonly NodeRecord[],
+): Pick<LabState, 'layers' | 'snapshots'> {
+  const own = snapshots.filter(({ nodeId }) => records.some(({ id }) => id === nodeId))
+  const disks = [...records, ...detached].flatMap((record) => [record, ...record.drives])
+  const kept = keptBySnapshots(own).map((layerId) => ({ kind: 'layer' as const, layerId }))
+  const standing = [...disks.map(({ backing }) => backing), ...kept]
+  const needed = new Set(standing.flatMap((backing) => chainOf(found, backing).layers))
+  return { layers: found.filter((layer) => needed.has(layer)), snapshots: own }
 }
 
 async function refuseReadableState(layout: Layout): Promise<void> {

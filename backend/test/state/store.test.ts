@@ -12,9 +12,10 @@ import { rebuildFromSidecars } from '../../src/state/rebuild.js'
 import { loadStateFiles } from '../../src/state/state-files.js'
 import { openStore, type OpenedStore } from '../../src/state/store.js'
 import { writeImageSidecar } from '../../src/storage/image-sidecars.js'
+import { writeLayerSidecar } from '../../src/storage/layers.js'
 import { markDetached, writeSidecar } from '../../src/storage/sidecars.js'
 import { createLog } from '../../src/system/log.js'
-import { imageRecord, nodeRecord, operationRecord } from './fixtures/records.js'
+import { imageRecord, layerRecord, nodeRecord, operationRecord, snapshotRecord } from './fixtures/records.js'
 
 const log = createLog('silent')
 // Real files and processes on a machine that may be busy.
@@ -364,6 +365,29 @@ describe('rebuildFromSidecars', () => {
     expect(loadedFrom).toBe('current')
     expect(store.data.nodes.map((node) => node.name).toSorted()).toEqual(['node-1', 'node-2'])
     expect(store.data.images).toEqual([imageRecord()])
+  })
+
+  it('brings back layers and snapshots of nodes that are there; what a delete has spared stays an orphan', async () => {
+    const [kept, gone] = [nodeRecord(2), nodeRecord(3)]
+    const below = layerRecord(1, kept.id)
+    const above = layerRecord(2, kept.id, { backing: { kind: 'layer', layerId: below.id } })
+    const spared = layerRecord(3, gone.id)
+    const shared = layerRecord(4, gone.id) // under a disk that was kept when its node was deleted
+    await writeSidecar(layout, kept)
+    await markDetached(layout, { ...nodeRecord(4), backing: { kind: 'layer', layerId: shared.id } })
+    for (const [layer, number] of [[above, 1] as const, [spared, 2] as const]) {
+      const snapshots = [snapshotRecord(number, layer)]
+      await writeLayerSidecar(layout, layer, { nodeName: 'web', snapshots })
+    }
+    for (const layer of [below, shared]) await writeLayerSidecar(layout, layer, { nodeName: 'web', snapshots: [] })
+    const error = await failureOf(openStore({ layout, log }))
+    await rebuildFromSidecars(layout)
+    await release(error)
+
+    const { data } = (await open()).store
+    expect(data.snapshots.map(({ name }) => name)).toEqual(['snapshot-1'])
+    const ids = data.layers.map(({ id }) => id)
+    expect(ids.toSorted()).toEqual([below.id, above.id, shared.id].toSorted())
   })
 
   it('refuses while the state can be read or a backend uses it, and then changes nothing', async () => {
