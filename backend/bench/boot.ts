@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { nodeIdSchema } from '../src/domain/ids.js'
 import type { Image } from '../src/domain/image.js'
 import { layoutOf, type Layout } from '../src/domain/layout.js'
@@ -18,6 +17,7 @@ import { provideImageFiles, type StarterId } from '../test/support/built-images.
 import { specOver } from '../test/support/node-spec.js'
 import { openTerminal, type GuestTerminal } from '../test/qemu/guest-terminal.js'
 import { median, type Bench } from './bench.js'
+import { layRecipes } from './recipes.js'
 
 const DISK_BYTES = 6 * GIB
 const LOGIN = /login: $/
@@ -58,12 +58,6 @@ async function boots(id: StarterId, memoryMib: number, rounds: number): Promise<
     await engine.close()
     await rm(dataDir, { recursive: true, force: true })
   }
-}
-
-/** A build of the images looks for its recipes beside its compiled self; the compiler takes no such files along. */
-async function layRecipes(): Promise<void> {
-  const sources = fileURLToPath(new URL('../../src/images/recipes', import.meta.url))
-  await cp(sources, fileURLToPath(new URL('../src/images/recipes', import.meta.url)), { recursive: true })
 }
 
 const seedOf = (instanceId: string): NonNullable<NodeSpec['seed']> => ({

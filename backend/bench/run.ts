@@ -14,6 +14,7 @@ const ROOMS = [
   './clone.js',
   './reset.js',
   './boot.js',
+  './disks.js',
   './snapshot.js',
   './orphans.js',
 ]
