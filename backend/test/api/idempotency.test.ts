@@ -254,6 +254,13 @@ const TABLE: Record<string, Row | 'no key' | 'refused'> = {
       return { path: '/api/storage/discard', body: { path }, other: { path: '/overlays/other.qcow2' } }
     },
   },
+  '/api/test-boots': {
+    audit: 'node.testBoot',
+    async ready(who) {
+      const nodeId = await newNode(who)
+      return { path: '/api/test-boots', body: { nodeId }, other: { nodeId, expect: 'another text' } }
+    },
+  },
   '/api/storage/verify': {
     audit: 'storage.verify',
     ready: () => ({ path: '/api/storage/verify', body: { level: 'files' }, other: { level: 'chain' } }),
