@@ -3,6 +3,7 @@ import { link, open, readdir, rename, rm, unlink, type FileHandle } from 'node:f
 import { basename, dirname, join } from 'node:path'
 import { SandlabError } from '../domain/error.js'
 import type { Identity } from './identity.js'
+import { shareSync } from './shared-sync.js'
 
 export interface DurableWriteOptions {
   /** Default 0600. */
@@ -59,15 +60,15 @@ export async function publishFile(staging: string, target: string): Promise<void
   if (dirname(staging) !== dirname(target)) await fsyncDirectory(dirname(staging))
 }
 
-/** Makes names in a folder durable: creations, renames, removals. */
-export async function fsyncDirectory(path: string): Promise<void> {
+/** Makes names in a folder durable: creations, renames, removals. Concurrent requests share the work. */
+export const fsyncDirectory = shareSync(async (path) => {
   const folder = await open(path, 'r')
   try {
     await folder.sync()
   } finally {
     await folder.close()
   }
-}
+})
 
 const STAGING_NAME = /^\..+\.[0-9a-f]{12}\.tmp$/
 
