@@ -27,16 +27,16 @@ describe('whatever dies in the middle', () => {
   })
 
   it('kill -9 of the backend at any step: acknowledged is kept, the rest is whole or absent, no file leaks', async () => {
-    const result = await runKills({ ...options, every: 14, drill: program.path('test/faults/drill.js') })
+    const result = await runKills({ ...options, every: 1, most: 80, drill: program.path('test/faults/drill.js') })
     expectNoHarm(result)
-    expect(result.points).toBeGreaterThan(60)
-  })
+    expect(result.points).toBeGreaterThan(40)
+  }, 600_000)
 
   it('EIO, ENOSPC, EMFILE, EROFS at any call: no wrong success, memory is the disk, it goes on', async () => {
-    const result = await runErrnos({ ...options, every: 11, drill: program.path('test/faults/drill.js') })
+    const result = await runErrnos({ ...options, every: 1, most: 60, drill: program.path('test/faults/drill.js') })
     expectNoHarm(result)
-    expect(result.points).toBeGreaterThan(50)
-  })
+    expect(result.points).toBeGreaterThan(40)
+  }, 600_000)
 
   it('host power cut: every acknowledged change is there, and a writer without fsync is found out', async () => {
     const result = await runPowerCuts({ ...options, cuts: 6, churn: program.path('test/faults/churn.js') })

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { DRILL, type DrillFact, type Ending } from './drill-process.js'
 import { makeFixture, type Fixture } from './fixture.js'
-import { several } from './kills.js'
+import { sampleOf, several } from './kills.js'
 import { changingCalls, judge, nameOf, note, strike, type Point } from './points.js'
 import { newResult, type PartOptions, type Result } from './result.js'
 import { SCENARIOS, scenarioOf } from './scenarios.js'
@@ -11,6 +11,8 @@ import { ERRNOS } from './strace.js'
 
 export interface ErrnoOptions extends PartOptions {
   drill?: string
+  /** No more points than these. */
+  most?: number
   /** Every how many-th point of each operation; 1: all. */
   every: number
   only?: Point
@@ -61,17 +63,16 @@ async function judgeFailure(
 }
 
 /** One error for each call: they take turns, and another seed begins with another. */
-async function allPoints(fixture: Fixture, drill: string, { every, seed, log }: ErrnoOptions): Promise<Point[]> {
-  const points: Point[] = []
-  for (const { name } of SCENARIOS) {
+async function allPoints(fixture: Fixture, drill: string, options: ErrnoOptions): Promise<Point[]> {
+  const found: Omit<Point, 'fault'>[][] = []
+  await several(SCENARIOS, async ({ name }, index) => {
     const calls = await changingCalls(fixture, drill, name)
-    for (const call of calls) {
-      const fault = ERRNOS[(points.length + seed) % ERRNOS.length] ?? 'EIO'
-      points.push({ operation: name, ...call, fault })
-    }
-    log(`${name}: ${calls.length} calls`)
-  }
-  return points.filter((_, index) => index % every === 0)
+    found[index] = calls.map((call) => ({ operation: name, ...call }))
+    options.log(`${name}: ${calls.length} calls`)
+  })
+  return sampleOf(found.flat(), options).map((point, index): Point => {
+    return { ...point, fault: ERRNOS[(index + options.seed) % ERRNOS.length] ?? 'EIO' }
+  })
 }
 
 /** What is wrong before any restart: a death, an unexplained failure, memory that is not the disk, no second try. */

@@ -11,9 +11,13 @@ import { SCENARIOS, scenarioOf } from './scenarios.js'
 const AT_ONCE = 3
 /** Kills of one operation after which the next start is killed too, at each of its calls. */
 const RESTARTS_KILLED = 2
+/** In a sample: one of so many operations has the start after it killed. */
+const RESTARTS_SAMPLED = 5
 
 export interface KillOptions extends PartOptions {
   drill?: string
+  /** No more points than these. */
+  most?: number
   /** Every how many-th point of each operation; 1: all. */
   every: number
   only?: Point
@@ -55,18 +59,26 @@ export async function runKills(options: KillOptions): Promise<Result> {
 
 /** Each call of each operation; and each call of the start after a kill at some of them. */
 async function allPoints(fixture: Fixture, drill: string, options: KillOptions): Promise<Point[]> {
-  const points: Point[] = []
-  for (const { name } of SCENARIOS) {
+  const found: Point[][] = []
+  await several(SCENARIOS, async ({ name }, index) => {
     const calls = await changingCalls(fixture, drill, name)
-    points.push(...calls.map((call) => ({ operation: name, ...call, fault: 'KILL' as const })))
-    const before = points.length
-    for (const after of spread(calls, options.short ? 1 : RESTARTS_KILLED)) {
+    const points: Point[] = calls.map((call) => ({ operation: name, ...call, fault: 'KILL' as const }))
+    // A sample looks at the starts of some operations only: each has to be counted by itself.
+    const restarts = options.short ? (index % RESTARTS_SAMPLED === 0 ? 1 : 0) : RESTARTS_KILLED
+    for (const after of spread(calls, restarts)) {
       const recovering = await changingCalls(fixture, drill, name, after)
       points.push(...recovering.map((call) => ({ operation: name, after, ...call, fault: 'KILL' as const })))
     }
-    options.log(`${name}: ${calls.length} calls, and ${points.length - before} of starts after a kill`)
-  }
-  return points.filter((_, index) => index % options.every === 0)
+    options.log(`${name}: ${calls.length} calls, and ${points.length - calls.length} of starts after a kill`)
+    found[index] = points
+  })
+  return sampleOf(found.flat(), options)
+}
+
+/** Every how many-th; and no more than `most`, in even steps. Pure. */
+export function sampleOf<T>(points: readonly T[], { every, most }: { every: number; most?: number | undefined }): T[] {
+  const step = most === undefined ? every : Math.max(every, Math.ceil(points.length / most))
+  return points.filter((_, index) => index % step === 0)
 }
 
 /** So many of them, from the middle outwards in even steps. */
