@@ -66,6 +66,14 @@ describe('what moves to the trash', () => {
     expect(files.every(({ bytes }) => bytes > 0)).toBe(true)
   })
 
+  it('leaves nothing of a try that a power cut ended', async () => {
+    const folder = join(trashDir(layout), entry.id)
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, '.entry.json.4b01651fa40e.tmp'), '')
+    await moveToTrash(layout, entry)
+    expect((await readdir(folder)).toSorted()).toEqual(['entry.json', 'one.qcow2', 'second'])
+  })
+
   it('is the same file, not a copy', async () => {
     const { ino } = await stat(place('one.qcow2'))
     await moveToTrash(layout, entry)

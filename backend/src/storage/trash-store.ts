@@ -4,7 +4,7 @@ import { basename, dirname, join, normalize } from 'node:path'
 import { SandlabError } from '../domain/error.js'
 import { trashDir, trashEntryFile, type Layout } from '../domain/layout.js'
 import { trashEntrySchema, type TrashEntry } from '../domain/trash.js'
-import { errnoOf, fsyncDirectory, storageFailure, writeFileDurably } from '../system/durable-file.js'
+import { errnoOf, fsyncDirectory, storageFailure, sweepStagingNames, writeFileDurably } from '../system/durable-file.js'
 import { forgetFolder, trashFolders } from './trash-folders.js'
 import { readFormerEntry } from './trash-former.js'
 
@@ -26,6 +26,7 @@ export async function moveToTrash(layout: Layout, entry: TrashEntry): Promise<vo
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     await fsyncDirectory(trashDir(layout))
+    await sweepStagingNames(folder) // of a try that a power cut ended
     await writeEntry(layout, trashEntrySchema.parse(entry))
     for (const { name, was } of entry.files) await moveIn(placeOf(layout, was), join(folder, plain(name)))
     await fsyncFolders(layout, entry, folder)
