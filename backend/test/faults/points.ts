@@ -31,8 +31,18 @@ export function parsePoint(text: string): Point {
   return { operation, syscall, nth: Number(nth), fault, ...after }
 }
 
+/** The same for every part of a run: counted once. */
+const counted = new Map<string, Promise<Call[]>>()
+
 /** The calls by which an operation changes something, by a run in which nothing fails. */
-export async function changingCalls(fixture: Fixture, drill: string, operation: string, after?: Call): Promise<Call[]> {
+export function changingCalls(fixture: Fixture, drill: string, operation: string, after?: Call): Promise<Call[]> {
+  if (after) return countCalls(fixture, drill, operation, after)
+  const known = counted.get(operation) ?? countCalls(fixture, drill, operation)
+  counted.set(operation, known)
+  return known
+}
+
+async function countCalls(fixture: Fixture, drill: string, operation: string, after?: Call): Promise<Call[]> {
   const dataDir = await fixture.copy(`count-${operation}`)
   const trace = join(fixture.room, `count-${operation}.trace`)
   if (after) await strike(drill, dataDir, { operation, ...after, fault: 'KILL' })
