@@ -138,7 +138,7 @@ describe.each(IMAGES)('a node from $id', ({ id, memoryMib, bootMs, hostKeys }) =
   })
 
   it('gets an address, reaches its gateway, and lets everybody ping', async () => {
-    const address = 'ip -4 -o addr show dev eth0 | grep -o "10.0.2.15"'
+    const address = 'ip -4 -o addr show dev eth0 2>/dev/null | grep -o "10.0.2.15"'
     expect(await terminal.run(`until ${address}; do sleep 1; done`)).toBe('10.0.2.15')
     expect(await terminal.run('ping -c 1 -W 5 10.0.2.2 | grep -o "1 packets received\\|1 received"')).toMatch(
       /received/,
