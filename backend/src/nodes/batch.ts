@@ -4,10 +4,9 @@ import type { BatchCreate, CreateNode } from '../domain/node.js'
 import type { Operation } from '../domain/operation.js'
 import type { OperationPlan } from '../domain/plan.js'
 import { requireSpace } from '../storage/space.js'
-import { createLimiter } from '../system/limiter.js'
+import { earlierBulk, eachByItself } from '../transactions/each-by-itself.js'
 import { errorOf } from '../transactions/operation-record.js'
 import type { BulkHandle } from '../transactions/operations.js'
-import { keyReused } from '../transactions/transactions.js'
 import { type Actor, type NodesContext } from './context.js'
 import {
   beginCreate,
@@ -76,7 +75,7 @@ async function beginAll(context: NodesContext, requests: CreateNode[], actor: Ac
 }
 
 function beginEach(context: NodesContext, requests: CreateNode[], actor: Actor): Operation {
-  const earlier = earlierBatch(context, actor)
+  const earlier = earlierBulk(context.operations, actor)
   if (earlier) {
     tellAgain(context, earlier, requests, actor)
     return earlier
@@ -104,24 +103,9 @@ async function makeEach(
   actor: Actor,
   op: BulkHandle,
 ): Promise<void> {
-  const limiter = createLimiter(AT_ONCE)
-  const failures: unknown[] = []
-  let done = 0
-  op.step('Making the nodes', 0)
-  await Promise.all(
-    requests.map((request, index) =>
-      limiter.run(async () => {
-        if (op.signal.aborted) return
-        await makeOne(context, request, index, actor, op).catch((error: unknown) => {
-          op.item(index, { state: 'failed', error: errorOf(error) })
-          failures.push(error)
-        })
-        done += 1
-        op.step('Making the nodes', done / requests.length)
-      }),
-    ),
+  const failures = await eachByItself(requests, { title: 'Making the nodes', atOnce: AT_ONCE }, op, (request, index) =>
+    makeOne(context, request, index, actor, op),
   )
-  op.signal.throwIfAborted()
   if (failures.length > 0) throw notAll(requests.length, failures)
 }
 
@@ -132,7 +116,6 @@ async function makeOne(
   actor: Actor,
   op: BulkHandle,
 ): Promise<void> {
-  op.item(index, { state: 'running' })
   const { records, passwordEntries } = await createNodes(context, [request], partOf(actor, index))
   const [record] = records
   if (!record) throw new Error('a node was made and is not there')
@@ -160,15 +143,6 @@ function notAll(asked: number, failures: readonly unknown[]): SandlabError {
 /** Each node's own key: after a kill, a retry of the batch finds the nodes that were made already. */
 function partOf(actor: Actor, index: number): Actor {
   return actor.request ? { ...actor, request: { ...actor.request, key: `${actor.request.key}#${index + 1}` } } : actor
-}
-
-/** The same request before: under way, or ended by itself. One that was cut short is done again. */
-function earlierBatch(context: NodesContext, { id, request }: Actor): Operation | undefined {
-  if (!request) return undefined
-  const known = context.operations.list().find((one) => one.request?.key === request.key && one.actorId === id)
-  if (!known || known.state === 'lost' || known.state === 'cancelled') return undefined
-  if (known.request?.hash !== request.hash) throw keyReused(known)
-  return known
 }
 
 /** After a restart the passwords are derived again. */

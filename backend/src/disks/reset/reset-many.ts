@@ -8,9 +8,9 @@ import { recordOf, type Actor, type NodesContext } from '../../nodes/context.js'
 import { startNode } from '../../nodes/start.js'
 import { requireSpace } from '../../storage/space.js'
 import { createLimiter } from '../../system/limiter.js'
+import { earlierBulk, eachByItself } from '../../transactions/each-by-itself.js'
 import { errorOf } from '../../transactions/operation-record.js'
 import type { BulkHandle } from '../../transactions/operations.js'
-import { keyReused } from '../../transactions/transactions.js'
 import { FRESH_BYTES, resetProcedure, whatOf } from './reset.js'
 import { prepareNode, type ResetHow, type ResetIntent, type ResetNode } from './reset-intent.js'
 
@@ -111,17 +111,8 @@ function startStopped(context: NodesContext, nodes: readonly ResetNode[], actor:
   }
 }
 
-/** The same request before: under way, or ended by itself. One that was cut short is done again. */
-function earlierReset({ operations }: NodesContext, { id, request }: Actor): Operation | undefined {
-  if (!request) return undefined
-  const known = operations.list().find((one) => one.request?.key === request.key && one.actorId === id)
-  if (!known || known.state === 'lost' || known.state === 'cancelled') return undefined
-  if (known.request?.hash !== request.hash) throw keyReused(known)
-  return known
-}
-
 function beginEach(context: NodesContext, ids: readonly string[], how: ResetHow, actor: Actor): Operation {
-  const earlier = earlierReset(context, actor)
+  const earlier = earlierBulk(context.operations, actor)
   if (earlier) return earlier
   const records = ids.map((id) => recordOf(context, id))
   const { operation, result } = context.operations.start(
@@ -148,29 +139,12 @@ async function resetEach(
   actor: Actor,
   op: BulkHandle,
 ): Promise<void> {
-  const limiter = createLimiter(AT_ONCE)
-  const failures: unknown[] = []
-  let done = 0
-  op.step('Resetting the nodes', 0)
-  await Promise.all(
-    records.map(({ id }, index) =>
-      limiter.run(async () => {
-        if (op.signal.aborted) return
-        op.item(index, { state: 'running' })
-        try {
-          const part = await runReset(context, [id], how, { ...actor, request: null }, op.id)
-          await part.result
-          op.item(index, { state: 'succeeded' })
-        } catch (error) {
-          op.item(index, { state: 'failed', error: errorOf(error) })
-          failures.push(error)
-        }
-        done += 1
-        op.step('Resetting the nodes', done / records.length)
-      }),
-    ),
-  )
-  op.signal.throwIfAborted()
+  const work = { title: 'Resetting the nodes', atOnce: AT_ONCE }
+  const failures = await eachByItself(records, work, op, async ({ id }, index) => {
+    const part = await runReset(context, [id], how, { ...actor, request: null }, op.id)
+    await part.result
+    op.item(index, { state: 'succeeded' })
+  })
   if (failures.length > 0) throw notAll(records.length, failures)
 }
 
