@@ -11,7 +11,6 @@ import { imageIdSchema, nodeIdSchema, userIdSchema } from '../src/domain/ids.js'
 import { overlayFileName } from '../src/domain/layout.js'
 import type { NodeRecord } from '../src/domain/node.js'
 import { macOf } from '../src/hosts/machine.js'
-import { createProcessEngine } from '../src/hosts/process-engine.js'
 import { createLog } from '../src/system/log.js'
 import { layoutOf } from '../src/domain/layout.js'
 import { openStore } from '../src/state/store.js'
@@ -20,6 +19,7 @@ import { databaseUrl, startTestLab } from '../test/support/lab.js'
 import { startTestPostgres } from '../test/support/postgres.js'
 import type { Bench } from './bench.js'
 import { paired } from './bench.js'
+import { startRealLab } from '../test/support/real-lab.js'
 
 const run = promisify(execFile)
 
@@ -65,15 +65,7 @@ async function fetchText(url: string, token: string): Promise<string> {
 }
 
 async function createNode() {
-  const dataDir = await mkdtemp(join(tmpdir(), 'sandlabx-bench-'))
-  const engine = await createProcessEngine({
-    layout: layoutOf(dataDir),
-    dataDir,
-    log: createLog('silent'),
-    accelerator: 'tcg',
-  })
-  // The contract is the same; only the type of the test's own engine is narrower.
-  const lab = await startTestLab({ dataDir, engine: engine as never })
+  const lab = await startRealLab()
   const { services } = lab.backend
   await addTestImage(services.config.layout, services.lab!.store)
   const person = await lab.person('administrator')

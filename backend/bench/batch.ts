@@ -1,13 +1,10 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { layoutOf } from '../src/domain/layout.js'
-import { createProcessEngine } from '../src/hosts/process-engine.js'
-import { createLog } from '../src/system/log.js'
-import { addTestImage, startTestLab } from '../test/support/lab.js'
+import { addTestImage } from '../test/support/lab.js'
 import { paired, type Bench } from './bench.js'
+import { startRealLab } from '../test/support/real-lab.js'
 
 const run = promisify(execFile)
 const NODES = 100
@@ -28,11 +25,8 @@ export const benches: Bench[] = [
 
 /** Until all of it is durable and committed, as a client of the API sees it. */
 async function createMany(cloudInit: boolean): Promise<{ ratio: number; detail: string }> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'sandlabx-bench-'))
-  const layout = layoutOf(dataDir)
-  const engine = await createProcessEngine({ layout, dataDir, log: createLog('silent'), accelerator: 'tcg' })
-  // The contract is the same; only the type of the test's own engine is narrower.
-  const lab = await startTestLab({ dataDir, engine: engine as never })
+  const lab = await startRealLab()
+  const { layout } = lab
   try {
     const { store, operations } = lab.backend.services.lab!
     const image = await addTestImage(layout, store, 'empty', { cloudInit })
@@ -57,7 +51,5 @@ async function createMany(cloudInit: boolean): Promise<{ ratio: number; detail: 
     return { ratio, detail: `${oursMs.toFixed(0)} ms against ${plainMs.toFixed(0)} ms, ${ROUNDS} rounds` }
   } finally {
     await lab.close()
-    await engine.close()
-    await rm(dataDir, { recursive: true, force: true })
   }
 }

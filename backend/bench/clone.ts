@@ -4,15 +4,14 @@ import { chmod, mkdtemp, open, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { imageFile, layoutOf, overlayFile } from '../src/domain/layout.js'
-import { createProcessEngine } from '../src/hosts/process-engine.js'
+import { imageFile, overlayFile } from '../src/domain/layout.js'
 import { copyStandalone } from '../src/storage/standalone-copy.js'
-import { createLog } from '../src/system/log.js'
 import { writeFileDurably } from '../src/system/durable-file.js'
 import { workerIdentity } from '../src/system/identity.js'
-import { startTestLab, type Person, type TestLab } from '../test/support/lab.js'
-import { addTestImage } from '../test/support/test-image.js'
+import { type Person } from '../test/support/lab.js'
 import { median, paired, timed, type Bench } from './bench.js'
+import { withLab } from './with-lab.js'
+import type { RealLab } from '../test/support/real-lab.js'
 
 const run = promisify(execFile)
 const MIB = 1024 ** 2
@@ -36,29 +35,13 @@ export const benches: Bench[] = [
   },
 ]
 
-/** A real backend with the real engine, whose nodes stay stopped. */
-async function withLab<T>(work: (lab: TestLab, person: Person) => Promise<T>): Promise<T> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'sandlabx-bench-'))
-  const layout = layoutOf(dataDir)
-  const engine = await createProcessEngine({ layout, dataDir, log: createLog('silent'), accelerator: 'tcg' })
-  // The contract is the same; only the type of the test's own engine is narrower.
-  const lab = await startTestLab({ dataDir, engine: engine as never })
-  try {
-    const { services } = lab.backend
-    await addTestImage(services.config.layout, services.lab!.store)
-    return await work(lab, await lab.person('administrator'))
-  } finally {
-    await lab.close()
-  }
-}
-
 async function newNode(person: Person, image = 'empty'): Promise<string> {
   const { status, body } = await person.send('POST', '/api/nodes', { name: `n-${randomUUID().slice(0, 8)}`, image })
   if (status !== 201) throw new Error(JSON.stringify(body))
   return body.node.id
 }
 
-async function clone(lab: TestLab, person: Person, id: string, full: boolean): Promise<string> {
+async function clone(lab: RealLab, person: Person, id: string, full: boolean): Promise<string> {
   const name = `c-${randomUUID().slice(0, 8)}`
   const { status, body } = await person.send('POST', `/api/nodes/${id}/clone`, { name, full })
   if (status !== 202) throw new Error(JSON.stringify(body))

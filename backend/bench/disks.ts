@@ -5,15 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { layoutOf, overlayFile } from '../src/domain/layout.js'
-import { createProcessEngine } from '../src/hosts/process-engine.js'
 import { createOverlay } from '../src/storage/overlays.js'
 import { createLimiter } from '../src/system/limiter.js'
-import { createLog } from '../src/system/log.js'
 import { openTerminal } from '../test/qemu/guest-terminal.js'
 import { provideImage } from '../test/support/built-images.js'
-import { startTestLab } from '../test/support/lab.js'
 import { paired, type Bench } from './bench.js'
 import { layRecipes } from './recipes.js'
+import { startRealLab } from '../test/support/real-lab.js'
 
 const run = promisify(execFile)
 const GIB = 1024 ** 3
@@ -103,11 +101,8 @@ async function randomWrites(): Promise<{ ratio: number; detail: string }> {
 /** 100 MB in a file of a running guest, deleted, and `fstrim`. */
 async function trimmed(): Promise<{ ratio: number; detail: string }> {
   await layRecipes()
-  const dataDir = await mkdtemp(join(tmpdir(), 'sbx-bench-'))
-  const layout = layoutOf(dataDir)
-  const engine = await createProcessEngine({ layout, dataDir, log: createLog('silent'), accelerator: 'tcg' })
-  // The contract is the same; only the type of the test's own engine is narrower.
-  const lab = await startTestLab({ dataDir, engine: engine as never })
+  const lab = await startRealLab()
+  const { layout, engine } = lab
   try {
     await provideImage(layout, lab.backend.services.lab!.store, 'debian-12')
     const person = await lab.person('instructor')
@@ -130,8 +125,6 @@ async function trimmed(): Promise<{ ratio: number; detail: string }> {
     return { ratio: after / before, detail: `${mib(before)} MiB, ${mib(full)} with the file, ${mib(after)} after` }
   } finally {
     await lab.close()
-    await engine.close()
-    await rm(dataDir, { recursive: true, force: true })
   }
 }
 

@@ -5,14 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { overlayFileName } from '../src/domain/layout.js'
-import { createProcessEngine } from '../src/hosts/process-engine.js'
-import { createLog } from '../src/system/log.js'
 import { layoutOf } from '../src/domain/layout.js'
 import { scanDisks, unnamedDisks } from '../src/storage/orphan-scan.js'
 import { markDetached } from '../src/storage/sidecars.js'
 import { writeQcow2Overlay } from '../src/system/qcow2-overlay.js'
-import { addTestImage, startTestLab } from '../test/support/lab.js'
+import { addTestImage } from '../test/support/lab.js'
 import { paired, type Bench } from './bench.js'
+import { startRealLab } from '../test/support/real-lab.js'
 
 const run = promisify(execFile)
 const FILES = 1000
@@ -51,11 +50,8 @@ async function scanBare() {
 }
 
 async function listWithRecords() {
-  const dataDir = await mkdtemp(join(tmpdir(), 'sandlabx-bench-'))
-  const layout = layoutOf(dataDir)
-  const engine = await createProcessEngine({ layout, dataDir, log: createLog('silent'), accelerator: 'tcg' })
-  // The contract is the same; only the type of the test's own engine is narrower.
-  const lab = await startTestLab({ dataDir, engine: engine as never })
+  const lab = await startRealLab()
+  const { layout } = lab
   try {
     const { store } = lab.backend.services.lab!
     await addTestImage(layout, store)
@@ -75,8 +71,6 @@ async function listWithRecords() {
     return described(await paired(ours, () => infoOfAll(layout.overlays, ids.map(overlayFileName)), ROUNDS))
   } finally {
     await lab.close()
-    await engine.close()
-    await rm(dataDir, { recursive: true, force: true })
   }
 }
 

@@ -1,16 +1,14 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, readFile, rename } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { imageFile, layoutOf, overlayFile } from '../src/domain/layout.js'
-import { createProcessEngine } from '../src/hosts/process-engine.js'
+import { imageFile, overlayFile } from '../src/domain/layout.js'
 import { writeFileDurably } from '../src/system/durable-file.js'
-import { createLog } from '../src/system/log.js'
-import { startTestLab, type Person, type TestLab } from '../test/support/lab.js'
-import { addTestImage } from '../test/support/test-image.js'
+import { type Person } from '../test/support/lab.js'
 import { paired, timed, type Bench } from './bench.js'
+import { withLab } from './with-lab.js'
+import type { RealLab } from '../test/support/real-lab.js'
 
 const run = promisify(execFile)
 const FORM = ['-o', 'cluster_size=128k,extended_l2=on']
@@ -53,7 +51,7 @@ function resetStopped() {
   })
 }
 
-async function usedNode(lab: TestLab, person: Person): Promise<string> {
+async function usedNode(lab: RealLab, person: Person): Promise<string> {
   const name = `n-${randomUUID().slice(0, 8)}`
   const { status, body } = await person.send('POST', '/api/nodes', { name, image: 'empty' })
   if (status !== 201) throw new Error(JSON.stringify(body))
@@ -62,24 +60,8 @@ async function usedNode(lab: TestLab, person: Person): Promise<string> {
   return body.node.id
 }
 
-async function reset(lab: TestLab, person: Person, id: string): Promise<void> {
+async function reset(lab: RealLab, person: Person, id: string): Promise<void> {
   const { status, body } = await person.send('POST', `/api/nodes/${id}/reset`, {})
   if (status !== 202) throw new Error(JSON.stringify(body))
   await lab.backend.services.lab!.operations.ended(body.operation.id)
-}
-
-/** A real backend with the real engine, whose nodes stay stopped. */
-async function withLab<T>(work: (lab: TestLab, person: Person) => Promise<T>): Promise<T> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'sandlabx-bench-'))
-  const layout = layoutOf(dataDir)
-  const engine = await createProcessEngine({ layout, dataDir, log: createLog('silent'), accelerator: 'tcg' })
-  // The contract is the same; only the type of the test's own engine is narrower.
-  const lab = await startTestLab({ dataDir, engine: engine as never })
-  try {
-    const { services } = lab.backend
-    await addTestImage(services.config.layout, services.lab!.store)
-    return await work(lab, await lab.person('administrator'))
-  } finally {
-    await lab.close()
-  }
 }

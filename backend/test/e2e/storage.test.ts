@@ -6,16 +6,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { nodeIdSchema } from '../../src/domain/ids.js'
-import { layoutOf, type Layout } from '../../src/domain/layout.js'
+import { type Layout } from '../../src/domain/layout.js'
 import type { NodeEngine } from '../../src/hosts/engine.js'
-import { createProcessEngine } from '../../src/hosts/process-engine.js'
-import { createLog } from '../../src/system/log.js'
 import { openTerminal, type GuestTerminal } from '../qemu/guest-terminal.js'
 import { qemusIn } from '../qemu/process-lab.js'
 import { provideImage } from '../support/built-images.js'
 import { cli, type CliResult } from '../support/cli.js'
 import { checkDisk } from '../support/disks.js'
-import { startTestLab, type Person, type TestLab } from '../support/lab.js'
+import { type Person } from '../support/lab.js'
+import { startRealLab, type RealLab } from '../support/real-lab.js'
 
 jest.setTimeout(300_000)
 const run = promisify(execFile)
@@ -25,7 +24,7 @@ const PASSWORD = 'correct horse'
 interface Place {
   dataDir: string
   layout: Layout
-  lab: TestLab
+  lab: RealLab
   engine: NodeEngine
   person: Person
 }
@@ -35,11 +34,8 @@ let here: Place
 let scratch: string
 
 async function open(): Promise<Place> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'sbx-'))
-  const layout = layoutOf(dataDir)
-  const engine = await createProcessEngine({ layout, dataDir, log: createLog('silent'), accelerator: 'tcg' })
-  // The contract is the same; only the type of the test's own engine is narrower.
-  const lab = await startTestLab({ dataDir, engine: engine as never })
+  const lab = await startRealLab()
+  const { dataDir, layout, engine } = lab
   await provideImage(layout, lab.backend.services.lab!.store, 'tiny')
   const place = { dataDir, layout, lab, engine, person: await lab.person('administrator', 'ada') }
   places.push(place)

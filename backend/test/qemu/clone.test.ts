@@ -1,16 +1,12 @@
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { layerFile, layoutOf, overlayFile } from '../../src/domain/layout.js'
 import type { NodeEngine } from '../../src/hosts/engine.js'
-import { createProcessEngine } from '../../src/hosts/process-engine.js'
-import { createLog } from '../../src/system/log.js'
 import { provideImage } from '../support/built-images.js'
 import { checkDisk } from '../support/disks.js'
-import { startTestLab, type Person, type TestLab } from '../support/lab.js'
+import { type Person } from '../support/lab.js'
 import { openTerminal, type GuestTerminal } from './guest-terminal.js'
 import { qemusIn } from './process-lab.js'
+import { startRealLab, type RealLab } from '../support/real-lab.js'
 
 const MINUTES = 60_000
 const PASSWORD = 'correct horse'
@@ -19,16 +15,15 @@ const HOST_KEY = 'until [ -s /etc/ssh/ssh_host_ecdsa_key.pub ]; do sleep 1; done
 const IDENTITY = `hostname; ${HOST_KEY}; cat /etc/machine-id 2>/dev/null`
 
 let dataDir: string
-let lab: TestLab
+let lab: RealLab
 let engine: NodeEngine
 let teacher: Person
 
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'sbx-'))
-  const layout = layoutOf(dataDir)
-  engine = await createProcessEngine({ layout, dataDir, log: createLog('silent'), accelerator: 'tcg' })
-  // The contract is the same; only the type of the test's own engine is narrower.
-  lab = await startTestLab({ dataDir, engine: engine as never })
+  lab = await startRealLab()
+  const { layout } = lab
+  dataDir = lab.dataDir
+  engine = lab.engine
   await provideImage(layout, lab.backend.services.lab!.store, 'debian-12')
   teacher = await lab.person('instructor')
 }, 12 * MINUTES)

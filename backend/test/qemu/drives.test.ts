@@ -1,18 +1,15 @@
 import { chmod, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { DriveView } from '../../src/domain/drive.js'
 import { layoutOf } from '../../src/domain/layout.js'
 import type { NodeEngine } from '../../src/hosts/engine.js'
-import { createProcessEngine } from '../../src/hosts/process-engine.js'
 import { listTrash } from '../../src/storage/trash-store.js'
-import { createLog } from '../../src/system/log.js'
 import { provideImage } from '../support/built-images.js'
 import { checkDisk } from '../support/disks.js'
-import { startTestLab, type Person, type TestLab } from '../support/lab.js'
+import { type Person } from '../support/lab.js'
 import { openTerminal, type GuestTerminal } from './guest-terminal.js'
 import { qemusIn } from './process-lab.js'
+import { startRealLab, type RealLab } from '../support/real-lab.js'
 
 const MINUTES = 60_000
 const MIB = 1024 ** 2
@@ -23,18 +20,17 @@ const deviceOf = (id: string) => `/dev/$(grep -lx ${id} /sys/block/vd*/serial | 
 
 let dataDir: string
 let folder: string
-let lab: TestLab
+let lab: RealLab
 let engine: NodeEngine
 let teacher: Person
 
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'sbx-'))
   folder = await mkdtemp('/var/tmp/sbx-disks-')
-  const layout = layoutOf(dataDir)
-  engine = await createProcessEngine({ layout, dataDir, log: createLog('silent'), accelerator: 'tcg' })
   const environment = { SANDLABX_IMPORT_FOLDERS: folder, SANDLABX_STOP_GRACE_SECONDS: '30' }
-  // The contract is the same; only the type of the test's own engine is narrower.
-  lab = await startTestLab({ dataDir, engine: engine as never, environment })
+  lab = await startRealLab({ environment })
+  const { layout } = lab
+  dataDir = lab.dataDir
+  engine = lab.engine
   await provideImage(layout, lab.backend.services.lab!.store, 'tiny')
   teacher = await lab.person('instructor')
 }, 5 * MINUTES)

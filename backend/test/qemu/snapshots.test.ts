@@ -1,36 +1,31 @@
-import { mkdtemp } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals'
 import { imageIdSchema } from '../../src/domain/ids.js'
 import { layerFile, layoutOf, overlayFile } from '../../src/domain/layout.js'
 import type { NodeEngine } from '../../src/hosts/engine.js'
-import { createProcessEngine } from '../../src/hosts/process-engine.js'
-import { createLog } from '../../src/system/log.js'
 import { chainLength, checkDisk } from '../support/disks.js'
-import { addTestImage, startTestLab, type Person, type TestLab } from '../support/lab.js'
+import { addTestImage, type Person } from '../support/lab.js'
 import { COUNT_ON_DISK, makeTinyImage, READY } from '../support/tiny-guest.js'
 import { untilSeen } from '../support/until.js'
 import { numbersOn } from './counting-guest.js'
 import { qemusIn } from './process-lab.js'
+import { startRealLab, type RealLab } from '../support/real-lab.js'
 
 jest.setTimeout(240_000)
 
 const PATIENCE_MS = 60_000
 
 let dataDir: string
-let lab: TestLab
+let lab: RealLab
 let engine: NodeEngine
 let teacher: Person
 const layout = () => layoutOf(dataDir)
 const state = () => lab.backend.services.lab!.store.data
 
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'sbx-'))
-  engine = await createProcessEngine({ layout: layout(), dataDir, log: createLog('silent'), accelerator: 'tcg' })
-  // The contract is the same; only the type of the test's own engine is narrower.
-  lab = await startTestLab({ dataDir, engine: engine as never })
+  lab = await startRealLab()
+  dataDir = lab.dataDir
+  engine = lab.engine
   const { store } = lab.backend.services.lab!
   const blank = await addTestImage(layout(), store, 'blank')
   const tiny = { ...blank, ...(await makeTinyImage(layout(), { sizeMib: 64 })), id: imageIdSchema.parse('tiny-guest') }

@@ -1,16 +1,12 @@
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { layoutOf, overlayFile } from '../../src/domain/layout.js'
 import type { NodeEngine } from '../../src/hosts/engine.js'
-import { createProcessEngine } from '../../src/hosts/process-engine.js'
-import { createLog } from '../../src/system/log.js'
 import { provideImage } from '../support/built-images.js'
 import { checkDisk } from '../support/disks.js'
-import { startTestLab, type Person, type TestLab } from '../support/lab.js'
+import { type Person } from '../support/lab.js'
 import { openTerminal, type GuestTerminal } from './guest-terminal.js'
 import { qemusIn } from './process-lab.js'
+import { startRealLab, type RealLab } from '../support/real-lab.js'
 
 const MINUTES = 60_000
 const PASSWORD = 'correct horse'
@@ -18,7 +14,7 @@ const PASSWORD = 'correct horse'
 interface Side {
   dataDir: string
   engine: NodeEngine
-  lab: TestLab
+  lab: RealLab
   teacher: Person
 }
 let near: Side
@@ -39,11 +35,8 @@ afterAll(async () => {
 })
 
 async function openSide(): Promise<Side> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'sbx-'))
-  const layout = layoutOf(dataDir)
-  const engine = await createProcessEngine({ layout, dataDir, log: createLog('silent'), accelerator: 'tcg' })
-  // The contract is the same; only the type of the test's own engine is narrower.
-  const lab = await startTestLab({ dataDir, engine: engine as never })
+  const lab = await startRealLab()
+  const { dataDir, engine } = lab
   return { dataDir, engine, lab, teacher: await lab.person('instructor') }
 }
 
