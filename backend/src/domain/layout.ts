@@ -70,7 +70,6 @@ export const liveLayersDir = (l: Layout) => `${l.overlays}/.live`
 export const liveLayerFile = (l: Layout, nodeId: string) => `${liveLayersDir(l)}/live_${nodeId}.qcow2`
 /** What test boots have found, and their screens. May be deleted at any time. */
 export const testBootsDir = (l: Layout) => `${l.state}/test-boots`
-export const testBootFile = (l: Layout, operationId: string) => `${l.state}/test-boots/${operationId}.json`
 export const testBootScreenFile = (l: Layout, operationId: string) => `${l.state}/test-boots/${operationId}.png`
 export const trashDir = (l: Layout) => `${l.overlays}/.trash`
 export const trashEntryFile = (l: Layout, entryId: string) => `${l.overlays}/.trash/${entryId}/entry.json`

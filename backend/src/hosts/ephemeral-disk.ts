@@ -1,6 +1,6 @@
-import { mkdir, readdir, realpath, rm } from 'node:fs/promises'
+import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises'
 import { dirname, relative } from 'node:path'
-import type { NodeId } from '../domain/ids.js'
+import { nodeIdSchema, type NodeId } from '../domain/ids.js'
 import { ephemeralDir, ephemeralFile, imageFile, uefiVariablesFile, type Layout } from '../domain/layout.js'
 import { errnoOf } from '../system/durable-file.js'
 import { workerIdentity } from '../system/identity.js'
@@ -31,18 +31,22 @@ export async function makeEphemeralDisk(layout: Layout, spec: NodeSpec): Promise
 /** Absent is success, also for a node that is not ephemeral. */
 export async function removeEphemeralDisk(layout: Layout, id: NodeId): Promise<void> {
   const path = ephemeralFile(layout, id)
-  const wasThere = (await names(layout)).includes(`${id}.qcow2`)
+  const isThere = await lstat(path).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  })
+  if (!isThere) return
+  await rm(uefiVariablesFile(layout, id), { force: true }) // first: the disk says whose they were
   await rm(path, { force: true })
-  if (wasThere) await rm(uefiVariablesFile(layout, id), { force: true })
 }
 
 /** At the engine's start: disks of ephemeral nodes that ended without us. `live`: those that still run. */
-export async function sweepEphemeralDisks(layout: Layout, live: (id: string) => boolean): Promise<void> {
+export async function sweepEphemeralDisks(layout: Layout, live: (id: NodeId) => boolean): Promise<void> {
   for (const name of await names(layout)) {
-    const id = name.replace(/\.qcow2$/, '')
-    if (live(id)) continue
+    const { data: id } = nodeIdSchema.safeParse(name.replace(/\.qcow2$/, ''))
+    if (id !== undefined && live(id)) continue
+    if (id !== undefined) await rm(uefiVariablesFile(layout, id), { force: true })
     await rm(`${ephemeralDir(layout)}/${name}`, { force: true })
-    await rm(uefiVariablesFile(layout, id), { force: true })
   }
 }
 

@@ -66,7 +66,7 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
   const context = await openContext(dependencies, closing.signal, (node) => tellAll(log, listeners, node))
   await adoptAll(context)
   await makeAllWhole(context)
-  await sweepEphemeralDisks(context.layout, (id) => [...context.live.keys()].some((live) => live === id))
+  await sweepEphemeralDisks(context.layout, (id) => context.live.has(id))
   const stopWatching = watchAll(context)
   const jobs = createJobs()
   const actions = createPowerActions(context)

@@ -101,7 +101,7 @@ function nodeOfSnapshot(services: Services, snapshotId: string | undefined): str
 async function reportOf(services: Services, subject: Subject, id: string): Promise<TestBootReport> {
   const operation = readable(services, subject, id)
   if (operation.kind !== 'node.testBoot') throw new SandlabError('not_found', `There is no test boot ${id}.`)
-  const kept = (await labOf(services).disks.testBoots.list()).find(({ operationId }) => operationId === id)
+  const kept = await labOf(services).disks.testBoots.report(operation.id)
   return kept ? viewTestBoot(kept) : withoutReport(operation)
 }
 

@@ -10,7 +10,7 @@ import { engineFailure } from '../../nodes/engine-failure.js'
 import { admitNode } from '../../nodes/start.js'
 import type { BulkHandle } from '../../transactions/operations.js'
 import type { Procedure } from '../../transactions/procedure.js'
-import { keepTestBoot, listTestBoots, type KeptTestBoot } from './test-boot-reports.js'
+import { testBootReports, type KeptTestBoot } from './test-boot-reports.js'
 import { targetOf } from './test-boot-target.js'
 import { watchBoot, type Seen } from './test-boot-watch.js'
 
@@ -72,7 +72,7 @@ async function bootAndReport(context: NodesContext, intent: TestBootIntent, op: 
     at: context.now().toISOString(),
     ownerId: intent.ownerId,
   }
-  await keepTestBoot(context.layout, report, screen)
+  await testBootReports(context.layout).keep(report, screen === null ? {} : { '.png': screen })
   if (ok) return
   throw new SandlabError('test_boot_failed', `${intent.title}: ${outcome.message}`, {
     hint: 'Its report has the last serial lines, and the screen. Nothing was written to the disk.',
@@ -114,11 +114,14 @@ async function removeEphemeral({ engine }: NodesContext, id: TestBootIntent['id'
 export interface TestBoots {
   /** Back as soon as it has begun. Throws `not_found`, `wrong_status`, `storage_not_found`, `chain_broken`, … */
   begin(request: TestBoot, actor: Actor): Promise<Operation>
+  /** Undefined when there is none of that operation, or no more. */
+  report(operationId: string): Promise<KeptTestBoot | undefined>
   /** Newest first. */
   list(): Promise<KeptTestBoot[]>
 }
 
 export function createTestBoots(context: NodesContext): TestBoots {
+  const reports = testBootReports(context.layout)
   return {
     async begin(request, actor) {
       const earlier = context.transactions.earlier(actor)
@@ -135,7 +138,8 @@ export function createTestBoots(context: NodesContext): TestBoots {
       })
       return operation
     },
-    list: () => listTestBoots(context.layout),
+    report: (operationId) => reports.read(operationId),
+    list: () => reports.list(),
   }
 }
 

@@ -12,7 +12,7 @@ import { createOffers, type Offers } from './repair-offers.js'
 import type { Schedule } from '../schedule.js'
 import { verifyImage, verifyLayer } from './verify-image.js'
 import { verifyNode, type Looking } from './verify-node.js'
-import { keepReport, listReports, readReport, type KeptReport } from './verify-reports.js'
+import { verifyReports, type KeptReport } from './verify-reports.js'
 import { storageFinding } from './storage-health.js'
 
 type Subject = VerifyReport['subjects'][number]
@@ -38,7 +38,8 @@ export function createVerify(context: NodesContext, schedule: Schedule): Verify 
   const { layout, store } = context
   const content = createLimiter(READ_AT_ONCE)
   let known: Promise<KeptReport[]> | undefined
-  const reports = () => (known ??= listReports(layout))
+  const kept = verifyReports(layout)
+  const reports = () => (known ??= kept.list())
 
   async function look(request: VerifyRequest, op: OperationHandle): Promise<VerifyReport> {
     const looking: Looking = { level: request.level, signal: op.signal, content }
@@ -49,8 +50,8 @@ export function createVerify(context: NodesContext, schedule: Schedule): Verify 
       ok: subjects.every(({ ok }) => ok),
       subjects,
     }
-    const kept = { operationId: operationIdSchema.parse(op.id), nodeId: request.nodeId ?? null, report }
-    await keepReport(layout, kept)
+    const operationId = operationIdSchema.parse(op.id)
+    await kept.keep({ kind: 'sandlabx-report', schema: 1, operationId, nodeId: request.nodeId ?? null, report })
     known = undefined
     context.bus.publish('storage', 'report', null)
     op.log(said(report))
@@ -74,7 +75,7 @@ export function createVerify(context: NodesContext, schedule: Schedule): Verify 
     },
     async report(operationId) {
       if (!z.uuid().safeParse(operationId).success) return undefined
-      return (await reports()).find((kept) => kept.operationId === operationId) ?? readReport(layout, operationId)
+      return kept.read(operationId)
     },
     async newest() {
       return (await reports()).find(({ nodeId }) => nodeId === null)?.report ?? null
