@@ -3,6 +3,7 @@ import { getRouteApi, Link, Outlet, useNavigate } from '@tanstack/react-router'
 import { ApiError } from '../api/client.js'
 import { useNode } from '../api/nodes.js'
 import { ErrorNotice } from '../components/ErrorNotice.js'
+import tabs from '../components/LinkTabs.module.css'
 import { useDocumentTitle } from '../components/PageHeader.js'
 import classes from './NodePage.module.css'
 import { NodeHeader } from './node/NodeHeader.js'
@@ -36,13 +37,13 @@ export function NodePage() {
     <div className={classes['page']}>
       <NodeHeader node={node.data} onDeleted={() => void navigate({ to: '/nodes' })} />
       <NodeTrouble node={node.data} />
-      <nav className={classes['tabs']} aria-label="Node">
+      <nav className={tabs['tabs']} aria-label="Node">
         {TABS.map(({ to, label, exact }) => (
           <Link
             key={to}
             to={to}
             params={{ nodeId }}
-            className={classes['tab']}
+            className={tabs['tab']}
             activeOptions={{ exact }}
             activeProps={{ 'aria-current': 'page' }}
             replace

@@ -3,6 +3,7 @@ import { getRouteApi, Link } from '@tanstack/react-router'
 import { useMay } from '../api/current-user.js'
 import { useSpace } from '../api/storage.js'
 import { ErrorNotice } from '../components/ErrorNotice.js'
+import tabs from '../components/LinkTabs.module.css'
 import { PageHeader } from '../components/PageHeader.js'
 import { STORAGE_TABS, type StorageTab } from '../search.js'
 import { NotFoundPage } from './NotFoundPage.js'
@@ -39,7 +40,7 @@ function Storage() {
   const { tab = 'nodes' } = route.useSearch()
   const may = useMay()
   const space = useSpace()
-  const tabs = STORAGE_TABS.filter((one) => one !== 'settings' || may('settings.manage'))
+  const shown = STORAGE_TABS.filter((one) => one !== 'settings' || may('settings.manage'))
   return (
     <div className={classes['page']}>
       <PageHeader
@@ -49,13 +50,13 @@ function Storage() {
       {space.isError && <ErrorNotice what="The room on the disk could not be measured" error={space.error} />}
       {space.isPending && <Skeleton height={150} />}
       {space.data && <SpacePicture space={space.data} tab={tab} />}
-      <nav className={classes['tabs']} aria-label="Storage">
-        {tabs.map((one) => (
+      <nav className={tabs['tabs']} aria-label="Storage">
+        {shown.map((one) => (
           <Link
             key={one}
             to="/storage"
             search={one === 'nodes' ? {} : { tab: one }}
-            className={classes['tab']}
+            className={tabs['tab']}
             {...(one === tab ? { 'aria-current': 'page' as const } : {})}
             activeOptions={{ exact: true }}
             activeProps={{}}
