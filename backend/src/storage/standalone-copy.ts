@@ -11,6 +11,7 @@ import { openCopyLog, type CopyLog } from './copy-log.js'
 import { copyFailure } from './layer-copies.js'
 import type { NbdClient } from './nbd-client.js'
 import { CLUSTER_BYTES, standaloneLayout, standaloneMetadata, type StandaloneLayout } from './standalone-layout.js'
+import { bytesOf, lengthOf, offsetOf, piecesOf, SEGMENT_BYTES, segmentsOf } from './standalone-segments.js'
 
 export interface StandaloneCopy {
   /** The chain to be copied, nearest first: absolute paths of files that stand still. */
@@ -25,16 +26,13 @@ export interface StandaloneCopy {
   onBytes(done: number, total: number): void
 }
 
-/** Copied, hashed, compared and noted at once. */
-const SEGMENT_BYTES = 64 * CLUSTER_BYTES
 const AT_ONCE = 3
-const READ_BYTES = 16 * CLUSTER_BYTES
 /** What a kill can cost: fsync and a note in the log after as much. */
 const DURABLE_EVERY_SEGMENTS = 32
 
 /**
- * Makes one qcow2 file that needs no other of all that a chain holds. Each segment's sha256 as it was read is compared
- * with that of what was written. After a kill it goes on where the log says, when the chain is the same and what is
+ * Makes one qcow2 file that needs no other of all that a chain holds. Each segment is hashed as it was read, and compared
+ * byte by byte with what was written. After a kill it goes on where the log says, when the chain is the same and what is
  * there still has its checksum. The file is fsynced; answers with the sha256 over all segments.
  *
  * Throws `checksum_mismatch`, `no_space`, `cancelled`, `node_broken`; what was written stays for another try.
@@ -90,7 +88,7 @@ async function verifiedSegments(
   let good = 0
   for (const expected of log.segments()) {
     copy.signal.throwIfAborted()
-    const found = await sha256(await readBack(file, layout, good))
+    const found = await sha256(await readBack(file, layout, good, Buffer.allocUnsafe(lengthOf(layout, good))))
     if (found !== expected) break
     good += 1
     copy.onBytes(bytesOf(layout, good), bytesOf(layout, segmentsOf(layout)))
@@ -110,11 +108,13 @@ async function copySegments(
   const count = segmentsOf(layout)
   if (from >= count) return
   await readingChain(copy.files, copy.identity, copy.signal, async (disk) => {
+    const rooms = Array.from({ length: Math.min(AT_ONCE, count - from) }, segmentRoom)
     const under = new Map<number, Promise<string>>()
     let next = from
     for (let done = from; done < count; done += 1) {
       while (next < count && under.size < AT_ONCE) {
-        const work = copySegment(disk, file, layout, next, copy.signal)
+        const room = rooms[next % AT_ONCE] ?? segmentRoom() // free again: the one before it has been awaited
+        const work = copySegment({ disk, file, layout, signal: copy.signal }, next, room)
         work.catch(() => undefined) // awaited in its turn
         under.set(next, work)
         next += 1
@@ -133,28 +133,43 @@ async function note(file: FileHandle, log: CopyLog): Promise<void> {
   await log.flush()
 }
 
-/** Answers with the sha256 of what was read, once what was written has the same. */
+/** For one segment at a time: fresh memory for each would cost more than the hash. */
+interface SegmentRoom {
+  read: Buffer
+  written: Buffer
+}
+
+function segmentRoom(): SegmentRoom {
+  return { read: Buffer.allocUnsafe(SEGMENT_BYTES), written: Buffer.allocUnsafe(SEGMENT_BYTES) }
+}
+
+interface Copying {
+  disk: NbdClient
+  file: FileHandle
+  layout: StandaloneLayout
+  signal: AbortSignal
+}
+
+/** Answers with the sha256 of what was read, once what was written is the same. */
 async function copySegment(
-  disk: NbdClient,
-  file: FileHandle,
-  layout: StandaloneLayout,
+  { disk, file, layout, signal }: Copying,
   segment: number,
-  signal: AbortSignal,
+  room: SegmentRoom,
 ): Promise<string> {
   signal.throwIfAborted()
-  const bytes = Buffer.alloc(lengthOf(layout, segment))
+  const bytes = room.read.subarray(0, lengthOf(layout, segment))
   await Promise.all(
     piecesOf(layout, segment).map(({ at, offset, length }) => readPiece(disk, bytes, at, offset, length)),
   )
-  const [read] = await Promise.all([sha256(bytes), writeData(file, bytes, offsetOf(layout, segment))])
-  const written = await sha256(await readBack(file, layout, segment))
-  if (read === written) return read
+  const [hash] = await Promise.all([sha256(bytes), writeData(file, bytes, offsetOf(layout, segment))])
+  const written = await readBack(file, layout, segment, room.written.subarray(0, bytes.length))
+  if (bytes.equals(written)) return hash
   throw new SandlabError(
     'checksum_mismatch',
     'What was written is not what was read: the disk or the memory is faulty.',
     {
       hint: 'Nothing was changed. Look at the kernel log and the disk before another try.',
-      details: { read, written },
+      details: { read: hash, written: await sha256(written) },
     },
   )
 }
@@ -162,46 +177,8 @@ async function copySegment(
 /** A disk may end within its last cluster. */
 async function readPiece(disk: NbdClient, bytes: Buffer, at: number, offset: number, length: number): Promise<void> {
   const there = Math.min(length, Math.max(0, disk.sizeBytes - offset))
+  bytes.fill(0, at + there, at + length)
   if (there > 0) await disk.read(offset, bytes.subarray(at, at + there))
-}
-
-interface Piece {
-  /** In the segment. */
-  at: number
-  /** On the virtual disk. */
-  offset: number
-  length: number
-}
-
-function piecesOf(layout: StandaloneLayout, segment: number): Piece[] {
-  const first = (segment * SEGMENT_BYTES) / CLUSTER_BYTES
-  const end = first + lengthOf(layout, segment) / CLUSTER_BYTES
-  return layout.runs.slice(runAt(layout, first)).flatMap(({ cluster, count, rank }) => {
-    if (rank >= end) return []
-    const from = Math.max(rank, first)
-    const to = Math.min(rank + count, end)
-    const whole = { at: (from - first) * CLUSTER_BYTES, offset: (cluster + from - rank) * CLUSTER_BYTES }
-    return slices(whole, (to - from) * CLUSTER_BYTES)
-  })
-}
-
-function slices({ at, offset }: Omit<Piece, 'length'>, length: number): Piece[] {
-  return Array.from({ length: Math.ceil(length / READ_BYTES) }, (_, index) => ({
-    at: at + index * READ_BYTES,
-    offset: offset + index * READ_BYTES,
-    length: Math.min(READ_BYTES, length - index * READ_BYTES),
-  }))
-}
-
-/** The run that holds the data cluster of this rank, by halving. */
-function runAt({ runs }: StandaloneLayout, rank: number): number {
-  let low = 0
-  for (let high = runs.length - 1; low < high;) {
-    const middle = Math.ceil((low + high) / 2)
-    if ((runs[middle]?.rank ?? 0) <= rank) low = middle
-    else high = middle - 1
-  }
-  return low
 }
 
 const ZEROS = Buffer.alloc(CLUSTER_BYTES)
@@ -221,10 +198,10 @@ async function writeData(file: FileHandle, bytes: Buffer, offset: number): Promi
   }
 }
 
-async function readBack(file: FileHandle, layout: StandaloneLayout, segment: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(lengthOf(layout, segment))
-  await file.read(bytes, 0, bytes.length, offsetOf(layout, segment)) // what is a hole, or not there, stays zero
-  return bytes
+/** Fills `into`, which is as long as the segment. */
+async function readBack(file: FileHandle, layout: StandaloneLayout, segment: number, into: Buffer): Promise<Buffer> {
+  const { bytesRead } = await file.read(into, 0, into.length, offsetOf(layout, segment))
+  return into.fill(0, bytesRead) // zeros at the end are not written yet
 }
 
 /** In a thread of its own: the backend goes on answering. */
@@ -236,21 +213,4 @@ async function finish(file: FileHandle, layout: StandaloneLayout): Promise<void>
   for (const { offset, bytes } of standaloneMetadata(layout)) await file.write(bytes, 0, bytes.length, offset)
   await file.truncate(layout.fileBytes)
   await file.sync()
-}
-
-function segmentsOf({ dataClusters }: StandaloneLayout): number {
-  return Math.ceil((dataClusters * CLUSTER_BYTES) / SEGMENT_BYTES)
-}
-
-/** Of the first `segments`. */
-function bytesOf({ dataClusters }: StandaloneLayout, segments: number): number {
-  return Math.min(segments * SEGMENT_BYTES, dataClusters * CLUSTER_BYTES)
-}
-
-function lengthOf(layout: StandaloneLayout, segment: number): number {
-  return bytesOf(layout, segment + 1) - bytesOf(layout, segment)
-}
-
-function offsetOf(layout: StandaloneLayout, segment: number): number {
-  return layout.dataOffset + segment * SEGMENT_BYTES
 }
