@@ -1,5 +1,6 @@
 import type { SpaceReport } from '../domain/storage.js'
 import type { NodesContext } from '../nodes/context.js'
+import { createClones, type Clones } from './clones.js'
 import { createDrives, type Drives } from './drives/drives.js'
 import { createOrphans, type Orphans } from './orphans/orphan-verbs.js'
 import { createRepairs, type Repairs } from './verify/repair.js'
@@ -17,6 +18,7 @@ import { createVerify, type Verify } from './verify/verify.js'
  * time to time is given the schedule and registers its work there.
  */
 export interface Disks {
+  clones: Clones
   drives: Drives
   schedule: Schedule
   trash: Trash
@@ -35,6 +37,7 @@ export interface Disks {
 export function createDisks(context: NodesContext): Disks {
   const schedule = createSchedule(context)
   return {
+    clones: createClones(context),
     drives: createDrives(context),
     schedule,
     trash: createTrash(context, schedule),

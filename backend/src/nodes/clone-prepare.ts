@@ -10,13 +10,7 @@ import { filesBelow, measureCopy } from '../storage/chain-files.js'
 import { readerOf } from '../storage/layer-copies.js'
 import { usedBytes } from '../storage/overlays.js'
 import type { CloneIntent } from './clone-intent.js'
-import {
-  bytesForDrives,
-  clonedDrives,
-  drivesOfClone,
-  refuseRunningDrives,
-  type ClonedDrive,
-} from './clone-drive-plan.js'
+import { bytesForDrives, clonedDrives, drivesOfClone, type ClonedDrive } from './clone-drive-plan.js'
 import { rootLayerOf, snapshotsOf, type Snapshot } from '../domain/snapshot.js'
 import { imageOf, recordOf, viewNode, type Actor, type NodesContext } from './context.js'
 import { storageOf } from './node-storage.js'
@@ -46,7 +40,6 @@ export async function prepareClone(
   if (refusal !== undefined) throw new SandlabError('wrong_status', `${source.name}: ${refusal}`)
   const snapshot = request.snapshot === undefined ? undefined : snapshotNamed(context, source, request.snapshot)
   const drives = clonedDrives(source, snapshot)
-  refuseRunningDrives(source, drives, isAlive(context, source))
   const at = context.now().toISOString()
   const ownerId = request.ownerId ?? source.ownerId
   const names = expandNames(request.name, request.count)
@@ -122,7 +115,8 @@ function standingInTheWay(
   })
 }
 
-function freeSnapshotName(context: NodesContext, source: NodeRecord, at: string): string {
+/** For a snapshot that is kept before a clone. */
+export function freeSnapshotName(context: NodesContext, source: NodeRecord, at: string): string {
   const taken = new Set(snapshotsOf(context.store.data, source.id).map(({ name }) => name))
   const name = `before-clone-${at.slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')}`
   if (!taken.has(name)) return name

@@ -117,6 +117,7 @@ export async function cloneNode(
   const earlier = context.transactions.earlier(actor)
   if (earlier) return { operation: earlier.operation, replaced: [], warnings: [] }
   const intent = await prepareClone(context, id, request, actor, rights)
+  refuseRunningDrives(intent.source, intent.drives, isAlive(context, intent.source))
   const [space] = await measureSpace([{ path: context.layout.overlays, bytes: intent.needBytes }])
   if (space && space.freeUpBytes > 0) throw noSpace(space, whatOf(intent))
   const { records, full } = intent

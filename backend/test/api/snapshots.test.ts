@@ -559,6 +559,28 @@ describe('a snapshot of a node with a further drive', () => {
     expect((await teacher.send('GET', `/api/nodes/${node.id}`)).body.node.status).toBe('stopped')
     await expectTidy()
   })
+
+  it('is taken and kept when the node runs and is cloned: all disks are of one moment', async () => {
+    const node = await usedNode(1)
+    await teacher.send('POST', `/api/nodes/${node.id}/drives`, { id: 'data', sizeBytes: 16 * 1024 ** 2 })
+    await write(record(node.id).drives[0]!.file, 2)
+    await teacher.send('POST', `/api/nodes/${node.id}/start`)
+    const wanted = { name: `twin-${node.name}`, count: 1 }
+    const { plan } = (await teacher.send('POST', `/api/nodes/${node.id}/clone?dryRun=true`, wanted)).body
+    expect(plan.refusal).toBeNull()
+    expect(plan.steps[0]).toMatch(/^Take a live snapshot of all its disks at one moment, kept as before-clone-/)
+    const { items } = await well('POST', `/api/nodes/${node.id}/clone`, wanted)
+    const clone = record(items[0]!.id! as never)
+    expect([await readsAs(disk(clone.id), 1), await reads(clone.drives[0]!.file, 2)]).toEqual([true, true])
+    const kept = parts().store.data.snapshots.filter(({ nodeId }) => nodeId === node.id)
+    expect(kept.map(({ name, disks }) => [name.slice(0, 13), disks.length])).toEqual([['before-clone-', 2]])
+    expect((await teacher.send('GET', `/api/nodes/${node.id}`)).body.node.status).toBe('running')
+    const taken = await teacher.send('POST', `/api/nodes/${node.id}/clone`, wanted)
+    expect([taken.status, taken.body.error.code]).toEqual([409, 'name_taken'])
+    expect(parts().store.data.snapshots.filter(({ nodeId }) => nodeId === node.id)).toHaveLength(1)
+    await teacher.send('POST', `/api/nodes/${node.id}/stop`, { now: true })
+    await expectTidy()
+  })
 })
 
 describe('a delete of the node', () => {

@@ -37,16 +37,16 @@ export const cloneRoutes = [
     audit: 'node.clone',
     async plan(context) {
       const { source, rights } = admitted(context)
-      return labOf(context.services).nodes.planClone(source.id, context.body, actorOf(context), rights)
+      return labOf(context.services).disks.clones.plan(source.id, context.body, actorOf(context), rights)
     },
     async handle(context) {
       const { source, rights } = admitted(context)
-      const { nodes } = labOf(context.services)
+      const { disks } = labOf(context.services)
       if (context.body.to) return send(context, source)
       const { name, count, full, snapshot, snapshotFirst, start, idempotent, force } = context.body
       const asked = { to: name, count, full, snapshot, snapshotFirst, start, idempotent, force }
       context.about({ type: 'node', id: source.id, name: source.name, details: asked })
-      const begun = await nodes.clone(source.id, context.body, actorOf(context), rights)
+      const begun = await disks.clones.clone(source.id, context.body, actorOf(context), rights)
       const { operation, warnings } = begun
       const replaced = begun.replaced.map(({ id, name: old }) => ({ id, name: old }))
       const clones = operation.items.slice(0, AUDITED_NAMES).map(({ id, name: clone }) => ({ id, name: clone }))
@@ -74,7 +74,7 @@ async function send(context: CloneContext, source: NodeRecord): Promise<{ operat
   const asked = { to: name, host: new URL(to?.url ?? '').host, snapshot, start, idempotent, force }
   context.about({ type: 'node', id: source.id, name: source.name, details: asked })
   const rights = { internet: false } // over there that is decided by the account of the token
-  const { operation } = await labOf(context.services).nodes.clone(source.id, context.body, actorOf(context), rights)
+  const { operation } = await labOf(context.services).disks.clones.clone(source.id, context.body, actorOf(context), rights)
   context.about({ type: 'node', id: source.id, name: source.name, details: { ...asked, operation: operation.id } })
   return { operation }
 }
