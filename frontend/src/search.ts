@@ -1,3 +1,4 @@
+import { CONSOLE_KINDS } from '@domain/console-codes.js'
 import { readList, readOne, readText, said } from './util/address.js'
 import { CHIPS, SORTS } from './util/node-filter.js'
 
@@ -31,7 +32,7 @@ export type NodesSearch = ReturnType<typeof readNodesSearch>
 /** The console on a node's page; the workspace keeps its own in `layout`. */
 export function readConsoleSearch(search: Record<string, unknown>) {
   return said({
-    kind: readOne(search['kind'], ['serial', 'screen']),
+    kind: readOne(search['kind'], CONSOLE_KINDS),
     mode: readOne(search['mode'], ['control', 'view']),
   })
 }

@@ -7,6 +7,7 @@ const viewer = (id: string, changes: Partial<Viewer> = {}): Viewer => ({
   login: id,
   kind: 'serial',
   mode: 'control',
+  engine: 'direct',
   writer: false,
   size: null,
   ...changes,

@@ -4,6 +4,7 @@ import {
   consoleTicketSchema,
   CONSOLE_KINDS,
   CONSOLE_MODES,
+  SCREEN_ENGINES,
   type ConsoleMode,
   type SerialClientMessage,
   type SerialServerMessage,
@@ -37,6 +38,7 @@ const serverMessageSchema = z.discriminatedUnion('type', [
     viewerId: z.string(),
     mode: z.enum(CONSOLE_MODES),
     replayBytes: z.int().nonnegative(),
+    recorded: z.boolean(),
   }),
   z.object({
     type: z.literal('viewers'),
@@ -46,6 +48,7 @@ const serverMessageSchema = z.discriminatedUnion('type', [
         login: z.string(),
         kind: z.enum(CONSOLE_KINDS),
         mode: z.enum(CONSOLE_MODES),
+        engine: z.enum(SCREEN_ENGINES),
         writer: z.boolean(),
         size: z.object({ columns: z.number(), rows: z.number() }).nullable(),
       }),

@@ -8,6 +8,7 @@ import {
   type ConsoleKind,
   type ConsoleMode,
   type ConsoleTicket,
+  type ScreenEngine,
   MAX_VIEWERS_PER_NODE,
   TICKET_LIFETIME_MS,
   type Viewer,
@@ -17,6 +18,7 @@ import type { NodeId } from '../domain/ids.js'
 import type { Subject } from '../domain/user.js'
 import type { NodeEngine } from '../hosts/engine.js'
 import type { Logger } from '../system/log.js'
+import type { ConsoleHistory } from './history.js'
 import type { EndCause } from './node-running.js'
 import { createPresence } from './presence.js'
 import { relayScreen } from './screen-relay.js'
@@ -33,6 +35,11 @@ export interface ConsolesDependencies {
   originAllowed: (request: IncomingMessage) => boolean
   /** Asked when a ticket is redeemed, when everything may have changed since it was issued. */
   mayOpen: (subject: Subject, nodeId: NodeId, mode: ConsoleMode) => boolean | Promise<boolean>
+  /** Serves a console of kind `ssh` until its socket closes. Without it there is none. */
+  openSsh?: (session: ConsoleSession) => void
+  /** Whether this console is recorded, asked when it is opened. Without it none is. */
+  isRecorded?: (nodeId: NodeId, kind: ConsoleKind) => boolean
+  history?: ConsoleHistory
   timing?: Partial<ConsolesTiming>
 }
 
@@ -47,7 +54,14 @@ export interface ConsolesTiming {
 
 export interface Consoles {
   /** The caller has checked the subject's right. Throws `too_many_viewers`, `too_many_requests`. */
-  issueTicket(about: { subject: Subject; nodeId: NodeId; kind: ConsoleKind; mode: ConsoleMode }): ConsoleTicket
+  issueTicket(about: {
+    subject: Subject
+    nodeId: NodeId
+    kind: ConsoleKind
+    mode: ConsoleMode
+    engine?: ScreenEngine
+    notice?: string | null
+  }): ConsoleTicket
   /** Ends with 101 or with a plain HTTP 401, 403 or 404. `subject`: whom the request's cookie or token names, if anybody. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, who: { subject: Subject | null }): Promise<void>
   /** These end open consoles, unused tickets and upgrades that are under way; all are gone within a second. */
@@ -55,6 +69,8 @@ export interface Consoles {
   closeForUser(userId: string): void
   closeForNode(nodeId: string): void
   viewers(nodeId: string): Viewer[]
+  /** Whether consoles of kind `ssh` are served here at all. */
+  readonly hasSsh: boolean
   /** The backend goes: viewers will come back. Nodes go on. */
   close(): void
 }
@@ -71,7 +87,8 @@ const GOING_AWAY = 1001
 const BASE_URL = 'http://console.invalid'
 
 /** The one way in to every console. */
-export function createConsoles({ engine, log, originAllowed, mayOpen, timing }: ConsolesDependencies): Consoles {
+export function createConsoles(dependencies: ConsolesDependencies): Consoles {
+  const { engine, log, originAllowed, mayOpen, timing, history } = dependencies
   const { nowMs, pingIntervalMs, patienceMs, lingerMs } = { ...DEFAULT_TIMING, ...timing }
   const tickets = createTickets(nowMs)
   const presence = createPresence()
@@ -89,19 +106,25 @@ export function createConsoles({ engine, log, originAllowed, mayOpen, timing }: 
     if (phase === 'stopped' || phase === 'absent' || phase === 'failed') nodeEnded(id)
   })
 
-  function open(ws: WebSocket, subject: Subject, { nodeId, kind, mode }: TicketClaims): void {
+  function open(ws: WebSocket, subject: Subject, { nodeId, kind, mode, engine: how }: TicketClaims): void {
     const socket = viewerSocket(ws, pingIntervalMs)
     if (presence.of(nodeId).length >= MAX_VIEWERS_PER_NODE) {
       return socket.close(CLOSE.tooManyViewers, 'too many viewers look at this node')
     }
     const writer = kind === 'screen' && mode === 'control'
-    const about = { id: randomUUID(), subject, nodeId, kind, mode }
-    const session: ConsoleSession = { ...about, socket, writer, size: null, isGreeted: false }
+    const about = { id: randomUUID(), subject, nodeId, kind, mode, engine: how, openedAt: new Date() }
+    const recorded = dependencies.isRecorded?.(nodeId, kind) ?? false
+    const session: ConsoleSession = { ...about, recorded, socket, writer, size: null, isGreeted: false }
+    history?.opened(session)
     presence.add(session)
     log.info({ nodeId, login: subject.login, kind, mode }, 'console opened')
-    ws.once('close', () => presence.remove(session))
-    if (kind === 'serial') hubFor(nodeId).join(session)
-    else relayScreen({ engine, log, session, endSession, onClosed: () => presence.remove(session) })
+    ws.once('close', () => {
+      presence.remove(session)
+      history?.closed(session)
+    })
+    if (kind === 'serial') return hubFor(nodeId).join(session)
+    if (kind === 'ssh') return dependencies.openSsh?.(session) ?? socket.close(CLOSE.unavailable, 'no such console')
+    relayScreen({ engine, log, session, endSession, onClosed: () => presence.remove(session) })
   }
 
   function hubFor(nodeId: NodeId): SerialHub {
@@ -161,16 +184,16 @@ export function createConsoles({ engine, log, originAllowed, mayOpen, timing }: 
   }
 
   return {
-    issueTicket({ subject, nodeId, kind, mode }) {
+    issueTicket({ subject, nodeId, kind, mode, engine: how = 'direct', notice = null }) {
       if (presence.of(nodeId).length >= MAX_VIEWERS_PER_NODE) {
         throw new SandlabError('too_many_viewers', `${MAX_VIEWERS_PER_NODE} consoles of this node are open already.`, {
           hint: 'Close one that is not needed, then try again.',
         })
       }
       const { userId, credentialId } = subject
-      const ticket = tickets.issue({ userId, credentialId, nodeId, kind, mode })
+      const ticket = tickets.issue({ userId, credentialId, nodeId, kind, mode, engine: how })
       const expiresAt = new Date(Date.now() + TICKET_LIFETIME_MS).toISOString()
-      return { ticket, url: `${CONSOLE_PATH}?ticket=${ticket}`, kind, mode, engine: 'direct', expiresAt }
+      return { ticket, url: `${CONSOLE_PATH}?ticket=${ticket}`, kind, mode, engine: how, notice, expiresAt }
     },
     async handleUpgrade(request, socket, head, { subject }) {
       socket.on('error', () => socket.destroy())
@@ -187,6 +210,7 @@ export function createConsoles({ engine, log, originAllowed, mayOpen, timing }: 
     closeForCredential: (id) => revoke((about) => about.credentialId === id, CLOSE.badTicket, 'signed out'),
     closeForUser: (id) => revoke((about) => about.userId === id, CLOSE.notAllowed, 'not allowed any more'),
     closeForNode: (id) => revoke((about) => about.nodeId === id, CLOSE.notRunning, 'the node is gone'),
+    hasSsh: dependencies.openSsh !== undefined,
     viewers: (nodeId) => presence.viewers(nodeId as NodeId), // an id that is none has no viewers
     close() {
       unwatch()

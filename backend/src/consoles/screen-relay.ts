@@ -40,7 +40,8 @@ export function relayScreen({ engine, log, session, endSession, onClosed }: Scre
       onClosed()
     },
   })
-  socket.tell({ type: 'hello', viewerId: session.id, mode: session.mode, replayBytes: 0 })
+  const { id: viewerId, mode, recorded } = session
+  socket.tell({ type: 'hello', viewerId, mode, replayBytes: 0, recorded })
   session.isGreeted = true
   connect().catch((error: unknown) => {
     log.debug({ err: error, nodeId }, 'the screen console could not be opened')

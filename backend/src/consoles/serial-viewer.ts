@@ -54,7 +54,8 @@ export function createSerialViewer(session: ConsoleSession, history: SerialHisto
     session,
     begin(replay) {
       position = history.end
-      socket.tell({ type: 'hello', viewerId: session.id, mode: session.mode, replayBytes: replay.length })
+      const { id: viewerId, mode, recorded } = session
+      socket.tell({ type: 'hello', viewerId, mode, replayBytes: replay.length, recorded })
       session.isGreeted = true
       send(replay)
     },

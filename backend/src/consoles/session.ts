@@ -1,4 +1,4 @@
-import type { ConsoleKind, ConsoleMode, Viewer } from '../domain/console.js'
+import type { ConsoleKind, ConsoleMode, ScreenEngine, Viewer } from '../domain/console.js'
 import type { NodeId } from '../domain/ids.js'
 import type { Subject } from '../domain/user.js'
 import type { ViewerSocket } from './viewer-socket.js'
@@ -10,6 +10,12 @@ export interface ConsoleSession {
   readonly nodeId: NodeId
   readonly kind: ConsoleKind
   readonly mode: ConsoleMode
+  /** What brings the picture; `direct` for what is no screen. */
+  readonly engine: ScreenEngine
+  /** What it shows is kept, and its viewer was told so. */
+  readonly recorded: boolean
+  /** UTC. */
+  readonly openedAt: Date
   readonly socket: ViewerSocket
   /** See `Viewer`. Kept by the room that serves this kind. */
   writer: boolean
@@ -19,6 +25,6 @@ export interface ConsoleSession {
 }
 
 /** As others on the same node see it. */
-export function viewerOf({ id, subject, kind, mode, writer, size }: ConsoleSession): Viewer {
-  return { id, login: subject.login, kind, mode, writer, size }
+export function viewerOf({ id, subject, kind, mode, engine, writer, size }: ConsoleSession): Viewer {
+  return { id, login: subject.login, kind, mode, engine, writer, size }
 }

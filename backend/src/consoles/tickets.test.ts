@@ -9,6 +9,7 @@ const ann: TicketClaims = {
   nodeId: '00000000-0000-4000-8000-0000000000aa' as NodeId,
   kind: 'serial',
   mode: 'view',
+  engine: 'direct',
 }
 
 describe('tickets', () => {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type ConsoleKind, type ConsoleMode, TICKET_LIFETIME_MS } from '../domain/console.js'
+import { type ConsoleKind, type ConsoleMode, type ScreenEngine, TICKET_LIFETIME_MS } from '../domain/console.js'
 import { SandlabError } from '../domain/error.js'
 import type { NodeId, UserId } from '../domain/ids.js'
 import type { Subject } from '../domain/user.js'
@@ -11,6 +11,7 @@ export interface TicketClaims {
   nodeId: NodeId
   kind: ConsoleKind
   mode: ConsoleMode
+  engine: ScreenEngine
 }
 
 export interface Tickets {

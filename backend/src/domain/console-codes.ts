@@ -1,7 +1,11 @@
 // The figures that both ends of a console agree on. Apart from the schemas, because the page's consoles need no zod.
 
-export const CONSOLE_KINDS = ['serial', 'screen'] as const
+export const CONSOLE_KINDS = ['serial', 'screen', 'ssh'] as const
 export const CONSOLE_MODES = ['control', 'view'] as const
+/** What brings a screen to the page. */
+export const SCREEN_ENGINES = ['guacamole', 'direct'] as const
+/** What a person may wish for; `auto` is Guacamole wherever a guacd answers. */
+export const WANTED_ENGINES = ['auto', ...SCREEN_ENGINES] as const
 
 /** WebSocket close codes of every console, and what the client does about each. */
 export const CLOSE = {

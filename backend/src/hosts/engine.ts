@@ -38,7 +38,7 @@ export interface NodeEngine extends LiveDisks {
   /** Forgets the node; refuses a running one with `conflict`. Disks are kept unless told (then: moved to the trash). */
   remove(id: NodeId, options: { key: string; disks: 'keep' | 'delete' }): Job<void>
   /** Refused with `not-found` when the node is not running. */
-  console(id: NodeId, kind: ConsoleKind): Promise<ConsoleTarget>
+  console(id: NodeId, kind: Exclude<ConsoleKind, 'ssh'>): Promise<ConsoleTarget>
   /** Presses QEMU qcodes together; types by repeating. Works the same for every console kind. */
   sendKeys(id: NodeId, keys: string[]): Promise<void>
   /** The screen as PNG bytes. */

@@ -77,14 +77,23 @@ class Line {
   greet(history: string, viewers: Viewer[] = [viewer()]): void {
     const replay = Buffer.from(`\u001Bc${history}`)
     this.tell({ type: 'viewers', viewers })
-    this.tell({ type: 'hello', viewerId: 'me', mode: 'control', replayBytes: replay.length })
+    this.tell({ type: 'hello', viewerId: 'me', mode: 'control', replayBytes: replay.length, recorded: false })
     this.ws.send(replay.subarray(0, 1)) // in two parts: nothing may depend on the borders of messages
     this.ws.send(replay.subarray(1))
   }
 }
 
 function viewer(changes: Partial<Viewer> = {}): Viewer {
-  return { id: 'me', login: 'anna', kind: 'serial', mode: 'control', writer: true, size: null, ...changes }
+  return {
+    id: 'me',
+    login: 'anna',
+    kind: 'serial',
+    mode: 'control',
+    engine: 'direct',
+    writer: true,
+    size: null,
+    ...changes,
+  }
 }
 
 const ALL_SAID = 'that was all'

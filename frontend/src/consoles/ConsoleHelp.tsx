@@ -16,6 +16,7 @@ const NOTES = {
     'One person types at a time. The line does not tell the guest how large your terminal is: when an editor looks broken, use “Send size”.',
   screen:
     'Keys go to the guest as key positions, as on a keyboard that is plugged into it. What the browser keeps for itself (Ctrl+W, Alt+Tab) is under “Send keys”; in full screen most of it reaches the guest.',
+  ssh: 'A terminal of your own on the node, over its network: what happens here is not on the serial line.',
 } as const
 
 /** The keys that are not the guest's. */

@@ -9,6 +9,7 @@ const TICKET: ConsoleTicket = {
   kind: 'serial',
   mode: 'control',
   engine: 'direct',
+  notice: null,
   expiresAt: '2026-11-21T12:00:00.000Z',
 }
 

@@ -24,7 +24,7 @@ function node(digit: number, status: NodeStatus, more: Partial<NodeView> = {}): 
 }
 
 function viewer(login: string, more: Partial<Viewer> = {}): Viewer {
-  return { id: login, login, kind: 'serial', mode: 'control', writer: false, size: null, ...more }
+  return { id: login, login, kind: 'serial', mode: 'control', engine: 'direct', writer: false, size: null, ...more }
 }
 
 describe('what is said over a console that is not live', () => {

@@ -22,7 +22,15 @@ class TestSocket extends EventTarget {
   }
 }
 
-const me: Viewer = { id: 'me', login: 'ann', kind: 'serial', mode: 'control', writer: true, size: null }
+const me: Viewer = {
+  id: 'me',
+  login: 'ann',
+  kind: 'serial',
+  mode: 'control',
+  engine: 'direct',
+  writer: true,
+  size: null,
+}
 /** ASCII; jsdom has no encoder. */
 const text = (what: string) => Uint8Array.from(what, (letter) => letter.charCodeAt(0))
 
@@ -48,7 +56,7 @@ describe('a serial session in the page', () => {
     for (const { drawn } of waiting.splice(0, count)) drawn()
   }
   function begin(replay: string, writer = true): void {
-    socket.hear({ type: 'hello', viewerId: 'me', mode: 'control', replayBytes: text(replay).length })
+    socket.hear({ type: 'hello', viewerId: 'me', mode: 'control', replayBytes: text(replay).length, recorded: false })
     socket.hear({ type: 'viewers', viewers: [{ ...me, writer }] })
     if (replay) socket.hear(text(replay))
   }

@@ -31,7 +31,13 @@ export const consoleRoutes = [
       if (refusal !== undefined) {
         throw new SandlabError('console_not_available', `${record.name}: ${refusal}`, { hint: 'Start it first.' })
       }
-      return labOf(services).consoles.issueTicket({ subject, nodeId: record.id, kind: body.kind, mode: body.mode })
+      const { consoles } = labOf(services)
+      if (body.kind === 'ssh' && !consoles.hasSsh) {
+        throw new SandlabError('console_not_available', `${record.name} has no SSH console here.`, {
+          hint: 'Its serial line and its screen need no network.',
+        })
+      }
+      return consoles.issueTicket({ subject, nodeId: record.id, kind: body.kind, mode: body.mode })
     },
   }),
   route({
