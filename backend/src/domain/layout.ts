@@ -32,6 +32,10 @@ export const postgresPasswordFile = (l: Layout) => `${l.state}/postgres-password
 export const postgresLogFile = (l: Layout) => `${l.state}/postgres.log`
 /** Audit entries, one JSON object a line, that wait for the database to come back. */
 export const auditSpoolFile = (l: Layout) => `${l.state}/audit-spool.jsonl`
+/** Consoles that were opened or closed, one JSON object a line, that wait for the database to come back. */
+export const consoleHistorySpoolFile = (l: Layout) => `${l.state}/console-history-spool.jsonl`
+/** Changed every few seconds: until when this backend, or the one before, was certainly alive. */
+export const aliveFile = (l: Layout) => `${l.state}/alive`
 /** 32 random bytes, mode 0600; made at the first start. */
 export const secretFile = (l: Layout) => `${l.state}/secret`
 /** Written once, mode 0600, removed when the first administrator has chosen a password. */

@@ -1,9 +1,9 @@
 import { SandlabError } from '../domain/error.js'
 import type { AuditEntry } from '../domain/event.js'
 import type { Logger } from '../system/log.js'
-import { auditEntryOf, auditRowOf, type NewAuditEntry } from './audit-rows.js'
-import { createAuditWriter } from './audit-writer.js'
+import { auditEntryOf, auditRowOf, auditRowSchema, insertAuditRows, type NewAuditEntry } from './audit-rows.js'
 import type { Database } from './database.js'
+import { createSpooledWriter } from './spooled-writer.js'
 import { storableText } from './text.js'
 
 export interface AuditFilter {
@@ -42,10 +42,29 @@ export interface AuditOptions {
   now?: (() => Date) | undefined
 }
 
+const LOSS = {
+  actorId: null,
+  actorLogin: 'system',
+  action: 'audit.lost',
+  objectType: null,
+  objectId: null,
+  objectName: null,
+  address: 'system',
+  result: 'failure',
+  code: null,
+  requestId: null,
+} as const
+
 /** Who did what, on what, from where, with what result. Append-only: the database itself refuses changes. */
 export function createAudit(database: Database, log: Logger, options: AuditOptions = {}): Audit {
   const now = options.now ?? (() => new Date())
-  const writer = createAuditWriter(database, log, options)
+  const writer = createSpooledWriter(log, {
+    ...options,
+    what: 'audit entries',
+    schema: auditRowSchema,
+    insert: (rows) => insertAuditRows(database.sql, rows),
+    lossRow: (entries) => auditRowOf({ ...LOSS, details: { entries } }, now()),
+  })
   return {
     append: (entry) => writer.write(auditRowOf(entry, now())),
     list: (filter = {}) => list(database, filter),

@@ -72,6 +72,31 @@ export const MIGRATIONS: Record<string, Migration> = {
           for each statement execute function refuse_audit_change()`,
       ]),
   },
+  '0003_console_history': {
+    up: (database) =>
+      runAll(database, [
+        `create table console_visits (
+          id uuid primary key,
+          run_id uuid not null,
+          node_id text not null,
+          node_name text not null,
+          user_id text not null,
+          login text not null,
+          kind text not null,
+          engine text not null,
+          mode text not null,
+          address text not null,
+          recorded boolean not null,
+          opened_at timestamptz not null,
+          closed_at timestamptz,
+          ended text check (ended in ('closed', 'lost')),
+          check ((closed_at is null) = (ended is null))
+        )`,
+        'create index console_visits_of_node on console_visits (node_id, opened_at, id)',
+        'create index console_visits_open on console_visits (run_id) where closed_at is null',
+        'create index console_visits_by_age on console_visits (opened_at)',
+      ]),
+  },
 }
 
 async function runAll(database: QueryExecutorProvider, statements: string[]): Promise<void> {

@@ -7,6 +7,7 @@ export interface Tables {
   sessions: SessionsTable
   tokens: TokensTable
   audit: AuditTable
+  console_visits: ConsoleVisitsTable
 }
 
 export interface UsersTable {
@@ -62,4 +63,22 @@ export interface AuditTable {
   code: string | null
   request_id: string | null
   details: ColumnType<Record<string, unknown>, string, never>
+}
+
+export interface ConsoleVisitsTable {
+  id: string
+  /** Of the backend's process; what it left open is closed by the next one. */
+  run_id: string
+  node_id: string
+  node_name: string
+  user_id: string
+  login: string
+  kind: string
+  engine: string
+  mode: string
+  address: string
+  recorded: boolean
+  opened_at: Date
+  closed_at: Date | null
+  ended: 'closed' | 'lost' | null
 }

@@ -1,16 +1,16 @@
 import { open, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import type { z } from 'zod'
 import { errnoOf, fsyncDirectory } from '../system/durable-file.js'
 import type { Logger } from '../system/log.js'
-import { auditRowSchema, type AuditRow } from './audit-rows.js'
 
-/** Where audit rows wait, in order, while the database is away. */
-export interface AuditSpool {
+/** Where rows wait, in order, while the database is away. */
+export interface RowSpool<R> {
   /** Rows that wait. */
   size(): number
   /** Resolves with how many had room and are kept, the first ones. */
-  add(rows: AuditRow[]): Promise<number>
-  read(): Promise<AuditRow[]>
+  add(rows: R[]): Promise<number>
+  read(): Promise<R[]>
   /** Forgets all that `read` gave. */
   clear(): Promise<void>
 }
@@ -18,8 +18,8 @@ export interface AuditSpool {
 /** About an hour of a busy school. What comes on top is counted, and that is written when the database is back. */
 export const MAX_SPOOLED_ROWS = 10_000
 
-export function createMemorySpool(maxRows = MAX_SPOOLED_ROWS): AuditSpool {
-  let rows: AuditRow[] = []
+export function createMemorySpool<R>(maxRows = MAX_SPOOLED_ROWS): RowSpool<R> {
+  let rows: R[] = []
   return {
     size: () => rows.length,
     async add(more) {
@@ -38,8 +38,13 @@ export function createMemorySpool(maxRows = MAX_SPOOLED_ROWS): AuditSpool {
  * One JSON object a line, fsynced, so that what was acknowledged while the database was away survives the backend as well.
  * A line that a crash cut off is left out and that is logged.
  */
-export async function openFileSpool(file: string, log: Logger, maxRows = MAX_SPOOLED_ROWS): Promise<AuditSpool> {
-  let waiting = (await readRows(file, log)).length
+export async function openFileSpool<R>(
+  file: string,
+  schema: z.ZodType<R>,
+  log: Logger,
+  maxRows = MAX_SPOOLED_ROWS,
+): Promise<RowSpool<R>> {
+  let waiting = (await readRows(file, schema, log)).length
   return {
     size: () => waiting,
     async add(rows) {
@@ -49,7 +54,7 @@ export async function openFileSpool(file: string, log: Logger, maxRows = MAX_SPO
       waiting += kept.length
       return kept.length
     },
-    read: () => readRows(file, log),
+    read: () => readRows(file, schema, log),
     async clear() {
       await rm(file, { force: true })
       await fsyncDirectory(dirname(file))
@@ -76,7 +81,7 @@ async function appendDurably(file: string, text: string): Promise<void> {
   if (before === undefined) await fsyncDirectory(dirname(file))
 }
 
-async function readRows(file: string, log: Logger): Promise<AuditRow[]> {
+async function readRows<R>(file: string, schema: z.ZodType<R>, log: Logger): Promise<R[]> {
   let text: string
   try {
     text = await readFile(file, 'utf8')
@@ -84,19 +89,19 @@ async function readRows(file: string, log: Logger): Promise<AuditRow[]> {
     if (errnoOf(error) === 'ENOENT') return []
     throw error
   }
-  const rows: AuditRow[] = []
+  const rows: R[] = []
   for (const line of text.split('\n')) {
     if (line === '') continue
-    const row = parseRow(line)
-    if (row) rows.push(row)
-    else log.warn({ line: line.slice(0, 200) }, 'a line of the audit spool is damaged and was left out')
+    const row = parseRow(line, schema)
+    if (row !== undefined) rows.push(row)
+    else log.warn({ file, line: line.slice(0, 200) }, 'a line of a spool is damaged and was left out')
   }
   return rows
 }
 
-function parseRow(line: string): AuditRow | undefined {
+function parseRow<R>(line: string, schema: z.ZodType<R>): R | undefined {
   try {
-    return auditRowSchema.parse(JSON.parse(line))
+    return schema.parse(JSON.parse(line))
   } catch {
     return undefined // the caller says so
   }
