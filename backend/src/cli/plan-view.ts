@@ -4,7 +4,7 @@ import { planAnswer } from './answers.js'
 import type { PlanMethod } from './client.js'
 import type { Io } from './io.js'
 import type { Run } from './run.js'
-import { oneLine, paint, wrap } from './text.js'
+import { forReaders, oneLine, paint, wrap } from './text.js'
 
 /** The server would refuse it; the plan that says so has been shown. */
 export class PlanRefused extends Error {
@@ -70,7 +70,7 @@ function createdLines({ creates }: OperationPlan): string[] {
 function replacedLines({ replaces }: OperationPlan): string[] {
   return replaces.map(({ type, name, bytes, fate }) => {
     const hasType = name.startsWith(`${type} `) || name.startsWith(`${type}s `)
-    return oneLine(`${hasType ? name : `${type} ${name}`} (${formatBytes(bytes)}) ${fate}`)
+    return forReaders(`${hasType ? name : `${type} ${name}`} (${formatBytes(bytes)}) ${fate}`)
   })
 }
 
@@ -88,7 +88,7 @@ function fileLines({ files }: OperationPlan): string[] {
     const shown = named.length <= MOST_FILES + 1 ? named : named.slice(0, MOST_FILES)
     const more = named.length - shown.length
     return [
-      all.length === 1 ? `${oneLine(fate)}:` : `${oneLine(fate)}, ${formatBytes(bytes)} in all:`,
+      all.length === 1 ? `${forReaders(fate)}:` : `${forReaders(fate)}, ${formatBytes(bytes)} in all:`,
       ...shown.map((file) => ` ${oneLine(file.path)}  ${formatBytes(file.bytes)}`),
       ...(more > 0 ? [` … and ${more} more`] : []),
     ]

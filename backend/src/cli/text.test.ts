@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { localTime, oneLine, printable, wrap } from './text.js'
+import { forReaders, localTime, oneLine, printable, wrap } from './text.js'
 
 describe('text from others', () => {
   it.each([
@@ -32,5 +32,14 @@ describe('localTime', () => {
     expect(localTime(null)).toBe('')
     expect(localTime('soon')).toBe('soon')
     expect(localTime('2026-11-21T07:42:10.000Z')).toMatch(/^2026-11-2[012] \d\d:\d\d:10$/)
+  })
+})
+
+describe('a sentence of the server', () => {
+  it('tells instants in the time of the reader', () => {
+    const at = '2026-11-21T07:42:10.123Z'
+    expect(forReaders(`moves to the trash, last written ${at}`)).toBe(
+      `moves to the trash, last written ${localTime(at)}`,
+    )
   })
 })

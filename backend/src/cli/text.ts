@@ -38,6 +38,13 @@ export function localTime(iso: string | null): string {
   return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
 }
 
+const INSTANTS = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g
+
+/** One line, with the server's instants in the reader's time zone. */
+export function forReaders(text: string): string {
+  return oneLine(text).replaceAll(INSTANTS, localTime)
+}
+
 function two(n: number): string {
   return String(n).padStart(2, '0')
 }

@@ -146,7 +146,7 @@ function baseMissing(
   const names = candidates.map(({ id }) => id)
   const hint =
     names.length > 0
-      ? `The same content is here as ${names.join(', ')}: attach with rebaseTo ${names[0]}.`
+      ? `The same content is here as ${names.join(', ')}: attach it over that one (--rebase-to ${names[0]}).`
       : `Bring the image ${file} here again (import, pull, or clone a node of it), then attach again. Nothing was changed.`
   return new SandlabError('base_missing', `${shown} can't be attached: ${what}.`, {
     hint,

@@ -158,7 +158,7 @@ function imageFor(
       'base_missing',
       `${shown} was started as a node of the image ${wanted}, which is not here.`,
       {
-        hint: `Import it, or say with rebaseTo whose kernel and firmware start it: ${names.join(', ') || 'there is no image yet'}.`,
+        hint: `Import it, or say whose kernel and firmware start it (--rebase-to): ${names.join(', ') || 'there is no image yet'}.`,
         details: fields,
       },
     )

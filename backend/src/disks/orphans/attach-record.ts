@@ -77,6 +77,11 @@ export async function recordFrom(
     drives: [],
     drivesChangedAt: null,
     snapshotSchedule: config?.snapshotSchedule ?? former?.snapshotSchedule ?? null,
+    // Fits it as long as nothing else has changed; the resume looks.
+    suspended: origin.sameNode && id === former?.id ? former.suspended : null,
+    onStop: former?.onStop ?? null,
+    recording: former?.recording ?? null,
+    keyboard: former?.keyboard ?? null,
     desired: 'stopped',
     lastExit: origin.sameNode ? (former?.lastExit ?? null) : null,
     generation: origin.sameNode ? (former?.generation ?? 0) : 0,
