@@ -40,6 +40,8 @@ export interface ConsolesDependencies {
   /** Whether this console is recorded, asked when it is opened. Without it none is. */
   isRecorded?: (nodeId: NodeId, kind: ConsoleKind) => boolean
   history?: ConsoleHistory
+  /** Where a request came from; without it the peer's address. */
+  addressOf?: (request: IncomingMessage) => string
   timing?: Partial<ConsolesTiming>
 }
 
@@ -89,6 +91,7 @@ const BASE_URL = 'http://console.invalid'
 /** The one way in to every console. */
 export function createConsoles(dependencies: ConsolesDependencies): Consoles {
   const { engine, log, originAllowed, mayOpen, timing, history } = dependencies
+  const addressOf = dependencies.addressOf ?? ((request) => request.socket.remoteAddress ?? 'unknown')
   const { nowMs, pingIntervalMs, patienceMs, lingerMs } = { ...DEFAULT_TIMING, ...timing }
   const tickets = createTickets(nowMs)
   const presence = createPresence()
@@ -106,13 +109,14 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
     if (phase === 'stopped' || phase === 'absent' || phase === 'failed') nodeEnded(id)
   })
 
-  function open(ws: WebSocket, subject: Subject, { nodeId, kind, mode, engine: how }: TicketClaims): void {
+  function open(ws: WebSocket, subject: Subject, claims: TicketClaims, address: string): void {
+    const { nodeId, kind, mode, engine: how } = claims
     const socket = viewerSocket(ws, pingIntervalMs)
     if (presence.of(nodeId).length >= MAX_VIEWERS_PER_NODE) {
       return socket.close(CLOSE.tooManyViewers, 'too many viewers look at this node')
     }
     const writer = kind === 'screen' && mode === 'control'
-    const about = { id: randomUUID(), subject, nodeId, kind, mode, engine: how, openedAt: new Date() }
+    const about = { id: randomUUID(), subject, nodeId, kind, mode, engine: how, address, openedAt: new Date() }
     const recorded = dependencies.isRecorded?.(nodeId, kind) ?? false
     const session: ConsoleSession = { ...about, recorded, socket, writer, size: null, isGreeted: false }
     history?.opened(session)
@@ -205,7 +209,7 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
       if (!claims) return refuseUpgrade(socket, 'bad_ticket', 'This ticket opens nothing (any more).')
       if (!(await stillMayOpen(subject, claims))) return refuseUpgrade(socket, 'not_found', 'There is no such node.')
       if (socket.destroyed) return
-      wss.handleUpgrade(request, socket, head, (ws) => open(ws, subject, claims))
+      wss.handleUpgrade(request, socket, head, (ws) => open(ws, subject, claims, addressOf(request)))
     },
     closeForCredential: (id) => revoke((about) => about.credentialId === id, CLOSE.badTicket, 'signed out'),
     closeForUser: (id) => revoke((about) => about.userId === id, CLOSE.notAllowed, 'not allowed any more'),

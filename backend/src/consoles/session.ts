@@ -14,6 +14,8 @@ export interface ConsoleSession {
   readonly engine: ScreenEngine
   /** What it shows is kept, and its viewer was told so. */
   readonly recorded: boolean
+  /** Where it was opened from. */
+  readonly address: string
   /** UTC. */
   readonly openedAt: Date
   readonly socket: ViewerSocket
