@@ -34,6 +34,10 @@ export function sampleNode(change: Partial<Record<keyof NodeView, unknown>> = {}
     lastExit: null,
     snapshotSchedule: null,
     drivesPending: false,
+    suspended: null,
+    onStop: null,
+    recording: null,
+    keyboard: null,
     ...change,
   } as NodeView // the ids are brands over strings
   const actions = NODE_ACTIONS.map((action) => [action, nodeRefuses(action, node.status) ?? null])

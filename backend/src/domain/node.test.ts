@@ -14,6 +14,17 @@ describe('which action a node allows in which status', () => {
     expect(NODE_ACTIONS.filter((action) => nodeAllows(action, 'unknown'))).toEqual(['changeDrives'])
   })
 
+  it('says what to do with a suspended node instead of what does not fit its memory', () => {
+    const refused = NODE_ACTIONS.filter((action) => !nodeAllows(action, 'suspended'))
+    expect(refused).toEqual([
+      ...['stop', 'restart', 'suspend', 'changeResources', 'console'],
+      ...['clone', 'snapshot', 'reset', 'changeDrives', 'growDrive'],
+    ])
+    for (const action of refused.filter((one) => one !== 'suspend')) {
+      expect(nodeRefuses(action, 'suspended')).toMatch(/while it is suspended\. .*[Ss]tart it/)
+    }
+  })
+
   it('refuses to delete what runs, with the advice to stop it', () => {
     expect(nodeRefuses('delete', 'running')).toBe("The node can't be deleted while it is running. Stop it first.")
   })

@@ -14,6 +14,8 @@ export const NODE_STATUSES = [
   'running',
   'paused',
   'stopping',
+  'suspending',
+  'suspended',
   'crashed',
   'broken',
   'unknown',
@@ -25,6 +27,9 @@ export const NODE_ACTIONS = [
   'start',
   'stop',
   'restart',
+  'suspend',
+  'resume',
+  'discardMemory',
   'delete',
   'changeResources',
   'rename',
@@ -39,12 +44,15 @@ export type NodeAction = (typeof NODE_ACTIONS)[number]
 
 /** Action → the statuses in which it is allowed. The server refuses by it, the page disables buttons by it. */
 const ALLOWED: Record<NodeAction, readonly NodeStatus[]> = {
-  start: ['stopped', 'crashed', 'broken', 'paused'], // broken: looked at again, it may be mended; paused: goes on
+  start: ['stopped', 'crashed', 'broken', 'paused', 'suspended'], // broken: looked at again, it may be mended; paused: goes on
   stop: ['starting', 'running', 'paused', 'stopping'],
   restart: ['running', 'paused'],
-  delete: ['stopped', 'crashed', 'broken'],
+  suspend: ['running'],
+  resume: ['suspended', 'paused'],
+  discardMemory: ['suspended'],
+  delete: ['stopped', 'crashed', 'broken', 'suspended'], // its memory goes where its disk goes
   changeResources: ['stopped', 'crashed', 'broken'],
-  rename: ['stopped', 'starting', 'running', 'paused', 'stopping', 'crashed', 'broken'],
+  rename: ['stopped', 'starting', 'running', 'paused', 'stopping', 'suspended', 'crashed', 'broken'],
   console: ['starting', 'running', 'paused', 'stopping'],
   clone: ['stopped', 'running', 'paused', 'crashed'],
   snapshot: ['stopped', 'running', 'paused', 'crashed'],
@@ -60,6 +68,8 @@ const STATUS_REASONS: Record<NodeStatus, string> = {
   running: 'it is running',
   paused: 'it is paused',
   stopping: 'it is stopping',
+  suspending: 'its memory is being saved',
+  suspended: 'it is suspended',
   crashed: 'it has crashed',
   broken: 'its storage is broken',
   unknown: 'its host does not answer',
@@ -69,6 +79,9 @@ const ACTION_WORDS: Record<NodeAction, string> = {
   start: 'be started',
   stop: 'be stopped',
   restart: 'be restarted',
+  suspend: 'be suspended',
+  resume: 'go on',
+  discardMemory: 'have its saved memory discarded',
   delete: 'be deleted',
   changeResources: 'change its CPUs or memory',
   rename: 'be renamed',
@@ -80,12 +93,30 @@ const ACTION_WORDS: Record<NodeAction, string> = {
   growDrive: 'have a disk grown',
 }
 
+/** Why a suspended node refuses: its memory fits the very machine and the very disks that it was saved with. */
+const MEMORY_NEEDS: Partial<Record<NodeAction, string>> = {
+  stop: 'No guest runs. Start it and stop it then, or discard its memory',
+  restart: 'No guest runs. Start it first, or discard its memory',
+  changeResources:
+    'Its memory was saved with these CPUs and this size. Start it and stop it then, or discard its memory',
+  clone: 'A copy of the disk alone would be as after a power cut. Start it first, or discard its memory',
+  snapshot: 'The disk alone would be as after a power cut. Start it first, or discard its memory',
+  reset: 'Its memory fits the disk as it is now. Start it first, or discard its memory',
+  changeDrives: 'Its memory knows the drives that it was saved with. Start it first, or discard its memory',
+  growDrive: 'Its memory knows the size that it was saved with. Start it and stop it then, or discard its memory',
+  console: 'Start it, and it goes on where it was',
+}
+
 /** Undefined when the action is allowed now, else the reason as a sentence for people. */
 export function nodeRefuses(action: NodeAction, status: NodeStatus): string | undefined {
   if (ALLOWED[action].includes(status)) return undefined
-  const advice =
-    status === 'running' && ['delete', 'changeResources', 'growDrive'].includes(action) ? ' Stop it first.' : ''
-  return `The node can't ${ACTION_WORDS[action]} while ${STATUS_REASONS[status]}.${advice}`
+  return `The node can't ${ACTION_WORDS[action]} while ${STATUS_REASONS[status]}.${adviceOn(action, status)}`
+}
+
+function adviceOn(action: NodeAction, status: NodeStatus): string {
+  if (status === 'running' && ['delete', 'changeResources', 'growDrive'].includes(action)) return ' Stop it first.'
+  const why = status === 'suspended' ? MEMORY_NEEDS[action] : undefined
+  return why === undefined ? '' : ` ${why}.`
 }
 
 export function nodeAllows(action: NodeAction, status: NodeStatus): boolean {
@@ -133,6 +164,25 @@ export const lastExitSchema = z.object({
   serialTail: z.array(z.string()).max(40),
 })
 
+export const ON_STOP_CHOICES = ['suspend', 'shutdown'] as const
+
+/** A guest's memory as it was when the node was suspended; valid once, and only with the disks of that moment. */
+export const suspendedSchema = z.object({
+  /** File name in `overlays/`. */
+  memoryFile: z.string(),
+  /** The file's length. */
+  sizeBytes: z.int().nonnegative(),
+  at: z.iso.datetime(),
+  /** `stop`: SandLabX was told to end, and the node goes on at its next start; `asked`: a person did. */
+  why: z.enum(['stop', 'asked']),
+  /** Of each disk that the guest may write to, right after: another length or time means that it was written to since. */
+  disks: z.array(z.object({ driveId: z.string(), sizeBytes: z.int().nonnegative(), mtimeMs: z.number() })),
+})
+export type Suspended = z.infer<typeof suspendedSchema>
+
+/** A layout of keys, as console gateways name it: `de-de-qwertz`. */
+export const keyboardSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{1,39}$/, 'a layout such as en-us-qwerty')
+
 /** A node as it is kept in the state file and in the sidecar: the intention, not what is observed. */
 export const nodeRecordSchema = z.object({
   id: nodeIdSchema,
@@ -169,6 +219,14 @@ export const nodeRecordSchema = z.object({
   drivesChangedAt: z.iso.datetime().nullable().default(null),
   /** Null: as the lab's settings say. */
   snapshotSchedule: snapshotScheduleSchema.nullable().default(null),
+  /** Null: it is not suspended. */
+  suspended: suspendedSchema.nullable().default(null),
+  /** What happens to it when SandLabX is told to end; null: what happens to all. Any time. */
+  onStop: z.enum(ON_STOP_CHOICES).nullable().default(null),
+  /** Its consoles are recorded; null: as the lab's settings say. Any time. */
+  recording: z.boolean().nullable().default(null),
+  /** The layout of the keyboard that its guest expects; null: the usual one. Any time. */
+  keyboard: keyboardSchema.nullable().default(null),
   desired: z.enum(['running', 'stopped']),
   lastExit: lastExitSchema.nullable(),
   /** Grows with each start; part of what a running process must match to be adopted. */
@@ -213,6 +271,14 @@ export const nodeViewSchema = z
     lastExit: lastExitSchema.nullable(),
     /** Automatic snapshots; null: as the lab's settings say. */
     snapshotSchedule: snapshotScheduleSchema.nullable(),
+    /** Its memory is saved: a start goes on from it. Null: it is not suspended. */
+    suspended: suspendedSchema.pick({ at: true, sizeBytes: true, why: true }).nullable(),
+    /** What happens to it when SandLabX is told to end; null: what happens to all. */
+    onStop: z.enum(ON_STOP_CHOICES).nullable(),
+    /** Its consoles are recorded; null: as the lab's settings say. */
+    recording: z.boolean().nullable(),
+    /** Null: the usual one. */
+    keyboard: keyboardSchema.nullable(),
     /** It runs, and its drives were changed since it was started: they apply at its next start. */
     drivesPending: z.boolean(),
     /** Actions that are allowed in this status; for each other one its reason. */
@@ -308,6 +374,10 @@ export const updateNodeSchema = z
     cpus: cpusSchema.optional(),
     memoryMib: memoryMibSchema.optional(),
     internet: z.boolean().optional(),
+    /** Null is a value: what happens to all nodes, as the lab's settings say, the usual one. */
+    onStop: z.enum(ON_STOP_CHOICES).nullable().optional(),
+    recording: z.boolean().nullable().optional(),
+    keyboard: keyboardSchema.nullable().optional(),
   })
   .meta({ id: 'UpdateNode' })
 export type UpdateNode = z.infer<typeof updateNodeSchema>

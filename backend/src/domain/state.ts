@@ -6,7 +6,7 @@ import { operationSchema } from './operation.js'
 import { labSettingsSchema } from './settings.js'
 import { snapshotSchema } from './snapshot.js'
 
-/** The data inside `state/nodes-state.json`'s envelope, schema 3. */
+/** The data inside `state/nodes-state.json`'s envelope, schema 4. */
 export const labStateSchema = z.strictObject({
   nodes: z.array(nodeRecordSchema),
   images: z.array(imageSchema),
@@ -19,7 +19,7 @@ export const labStateSchema = z.strictObject({
 })
 export type LabState = z.infer<typeof labStateSchema>
 
-export const STATE_SCHEMA = 3
+export const STATE_SCHEMA = 4
 
 export function emptyState(): LabState {
   return { nodes: [], images: [], layers: [], snapshots: [], settings: [labSettingsSchema.parse({})], operations: [] }

@@ -152,6 +152,7 @@ function cloneRecord(
     internet: source.internet && rights.internet,
     drives: drivesOfClone(source, drives, at),
     drivesChangedAt: null,
+    suspended: null,
     desired: 'stopped',
     lastExit: null,
     generation: 0,

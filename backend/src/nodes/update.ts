@@ -3,7 +3,10 @@ import { nodeRefuses, type NodeRecord, type UpdateNode } from '../domain/node.js
 import { recordOf, saveRecord, viewNode, type Actor, type NodesContext } from './context.js'
 import { refuseTaken } from './new-record.js'
 
-/** Name: any time. CPUs and memory: when stopped. Internet: any time, applies at the next start. */
+/**
+ * Name, what happens on stop, recording and keyboard: any time. CPUs and memory: when stopped. Internet: any time, applies
+ * at the next start.
+ */
 export async function updateNode(
   context: NodesContext,
   id: string,
@@ -30,11 +33,16 @@ export async function updateNode(
         if (request.cpus !== undefined) draft.cpus = request.cpus
         if (request.memoryMib !== undefined) draft.memoryMib = request.memoryMib
         if (request.internet !== undefined) draft.internet = request.internet
+        if (request.onStop !== undefined) draft.onStop = request.onStop
+        if (request.recording !== undefined) draft.recording = request.recording
+        if (request.keyboard !== undefined) draft.keyboard = request.keyboard
       },
       { kind: 'changed', text: describe(record, request), actorLogin: actor.login },
     )
   })
 }
+
+const RECORDING: Record<string, string> = { true: 'on', false: 'off', null: 'as the lab says' }
 
 function describe(before: NodeRecord, request: UpdateNode): string {
   const parts = [
@@ -44,6 +52,9 @@ function describe(before: NodeRecord, request: UpdateNode): string {
     request.internet === undefined
       ? ''
       : `internet ${request.internet ? 'allowed' : 'not allowed'} from the next start`,
+    request.onStop === undefined ? '' : `when SandLabX is told to end: ${request.onStop ?? 'as all nodes'}`,
+    request.recording === undefined ? '' : `recording ${RECORDING[String(request.recording)]}`,
+    request.keyboard === undefined ? '' : `keyboard ${request.keyboard ?? 'the usual one'}`,
   ]
   return `Changed: ${parts.filter((part) => part !== '').join(', ')}.`
 }

@@ -14,7 +14,7 @@ import type { EngineNode } from '../hosts/engine.js'
 export interface Observation {
   engine: EngineNode | undefined
   /** An action of ours that is under way. */
-  transition: 'creating' | 'starting' | 'stopping' | undefined
+  transition: 'creating' | 'starting' | 'stopping' | 'suspending' | undefined
   /** Why its storage can't be used; undefined when it is well or not yet looked at. */
   storageFault: string | undefined
   diskUsedBytes: number | null
@@ -29,6 +29,7 @@ export function statusOf(record: NodeRecord, seen: Observation): { status: NodeS
   if (phase === 'running' || phase === 'starting' || phase === 'stopping') return { status: phase, reason: null }
   if (phase === 'paused') return { status: 'paused', reason }
   if (seen.storageFault !== undefined) return { status: 'broken', reason: seen.storageFault }
+  if (record.suspended) return { status: 'suspended', reason: null }
   if (record.desired === 'running') {
     return {
       status: 'crashed',
@@ -66,9 +67,17 @@ export function viewOf(record: NodeRecord, image: Image | undefined, ownerLogin:
     accelerator: alive ? (seen.engine?.accelerator ?? null) : null,
     lastExit: record.lastExit,
     snapshotSchedule: record.snapshotSchedule,
+    suspended: suspendedOf(record),
+    onStop: record.onStop,
+    recording: record.recording,
+    keyboard: record.keyboard,
     drivesPending: alive && isAfter(record.drivesChangedAt, seen.engine?.startedAt),
     actions: actionsOf(status),
   }
+}
+
+function suspendedOf({ suspended }: NodeRecord): NodeView['suspended'] {
+  return suspended && { at: suspended.at, sizeBytes: suspended.sizeBytes, why: suspended.why }
 }
 
 /** A change of drives that a run which began then does not have. Pure. */

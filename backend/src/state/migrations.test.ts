@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals'
 import { MIGRATIONS, migrate, type Migration } from './migrations.js'
-import { labStateSchema, STATE_SCHEMA } from '../domain/state.js'
+import { emptyState, labStateSchema, STATE_SCHEMA } from '../domain/state.js'
 import { imageRecord, nodeRecord, uuidOf } from '../../test/state/fixtures/records.js'
 
 const steps: Migration[] = [
@@ -54,4 +54,10 @@ it('makes snapshots of the layers that had a name', () => {
     { name: 'before-exam', nodeId: node.id, disks: [{ driveId: 'root', layerId: uuidOf(2) }] },
   ])
   expect(settings).toEqual([expect.objectContaining({ id: 'lab', trashDays: 7 })])
+})
+
+it('says of each node that it is not suspended, and leaves its choices to the lab', () => {
+  const { suspended: _s, onStop: _o, recording: _r, keyboard: _k, ...node } = nodeRecord(1)
+  const state = { ...emptyState(), nodes: [node], images: [imageRecord()] }
+  expect(labStateSchema.parse(migrate(state, 3, 4, MIGRATIONS))).toEqual({ ...state, nodes: [nodeRecord(1)] })
 })

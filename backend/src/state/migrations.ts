@@ -4,6 +4,9 @@ const records = z.array(z.record(z.string(), z.unknown()))
 const schema1 = z.object({ nodes: records, images: records, operations: records })
 const schema2 = schema1.extend({ layers: records })
 
+/** What stays as it is is passed on as it is. */
+const schema3 = z.looseObject({ nodes: records })
+
 /** One step from a schema to the next. The list only ever grows at its end; a step that was released never changes. */
 export interface Migration {
   /** The schema that it reads; it writes `from + 1`. */
@@ -57,6 +60,16 @@ export const MIGRATIONS: readonly Migration[] = [
         settings: [{ id: 'lab' }],
         operations,
       }
+    },
+  },
+  {
+    from: 3,
+    title:
+      'nodes may be suspended, and say what happens to them on stop, whether they are recorded, and their keyboard',
+    apply: (data) => {
+      const state = schema3.parse(data)
+      const fresh = { suspended: null, onStop: null, recording: null, keyboard: null }
+      return { ...state, nodes: state.nodes.map((node) => ({ ...fresh, ...node })) }
     },
   },
 ]

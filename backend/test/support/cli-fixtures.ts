@@ -42,6 +42,10 @@ export function aNode(changes: Partial<Record<keyof NodeView, unknown>> = {}): N
     lastExit: null,
     snapshotSchedule: null,
     drivesPending: false,
+    suspended: null,
+    onStop: null,
+    recording: null,
+    keyboard: null,
     actions: {
       start: null,
       stop: null,

@@ -11,6 +11,8 @@ export const NODE_STATUS = {
   running: { word: 'Running', tone: 'run', shape: 'dot' },
   paused: { word: 'Paused', tone: 'held', shape: 'bars' },
   stopping: { word: 'Stopping', tone: 'boot', shape: 'half' },
+  suspending: { word: 'Suspending', tone: 'boot', shape: 'half' },
+  suspended: { word: 'Suspended', tone: 'held', shape: 'bars' },
   crashed: { word: 'Crashed', tone: 'bad', shape: 'cross' },
   broken: { word: 'Broken', tone: 'bad', shape: 'cross' },
   unknown: { word: 'Unknown', tone: 'warn', shape: 'triangle' },

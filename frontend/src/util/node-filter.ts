@@ -5,8 +5,8 @@ export const CHIPS = ['running', 'stopped', 'attention'] as const
 export type Chip = (typeof CHIPS)[number]
 
 const MEMBERS: Record<Chip, readonly NodeStatus[]> = {
-  running: ['starting', 'running', 'paused', 'stopping'],
-  stopped: ['creating', 'stopped'],
+  running: ['starting', 'running', 'paused', 'stopping', 'suspending'],
+  stopped: ['creating', 'stopped', 'suspended'],
   attention: ['crashed', 'broken', 'unknown'],
 }
 

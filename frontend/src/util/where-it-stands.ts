@@ -29,6 +29,10 @@ export function sinceWhen(node: NodeView, now: number): string {
       return 'Keeps its memory'
     case 'stopping':
       return 'The guest was asked to shut down'
+    case 'suspending':
+      return 'Its memory is being saved'
+    case 'suspended':
+      return node.suspended ? `Keeps its screen since ${relativeTime(node.suspended.at, now)}` : 'Keeps its screen'
     case 'broken':
       return 'Its storage is not as recorded'
     case 'unknown':
