@@ -5,7 +5,8 @@ import { networkInterfaces } from 'node:os'
 import { delimiter } from 'node:path'
 import type { Socket } from 'node:net'
 import { childEnvironment } from '../system/command-environment.js'
-import { runInside, type Separation } from '../system/network-namespace.js'
+import type { Identity } from '../system/identity.js'
+import { canBindInside, ownerOf, runInside, type Inside, type Separation } from '../system/network-namespace.js'
 import { closedNetworks, closingRoutes, WAY_OUT } from './egress-routes.js'
 import { EngineError, type EngineIsolation, type NodeSpec } from './engine.js'
 import type { EngineContext, Run } from './run.js'
@@ -13,13 +14,14 @@ import { newestLines, readLogTail } from './run-logs.js'
 
 const READY_MS = 10_000
 const TUN = '/dev/net/tun'
+const RESOLV_CONF = '/etc/resolv.conf'
 
 export function wantsInternet(spec: Pick<NodeSpec, 'nics'>): boolean {
   return spec.nics.some((nic) => nic.internet)
 }
 
 /** Whether nodes can be given a way to the internet that leads nowhere else; else why not and what to do. */
-export async function findEgress(separation: Separation): Promise<EngineIsolation['internet']> {
+export async function findEgress(separation: Separation, worker?: Identity): Promise<EngineIsolation['internet']> {
   if (separation === 'none') {
     return no('QEMU can not be kept out of the network of this host: neither root nor user namespaces are to be had.')
   }
@@ -32,8 +34,9 @@ export async function findEgress(separation: Separation): Promise<EngineIsolatio
     () => true,
     () => false,
   )
-  if (usable) return { ok: true }
-  return no(`${TUN} can not be opened. Load it with \`modprobe tun\`; in a container add \`devices: [${TUN}]\`.`)
+  if (!usable) return no(`${TUN} can not be opened. Load it with \`modprobe tun\`, then start SandLabX again.`)
+  if (await canBindInside(separation, RESOLV_CONF, worker)) return { ok: true }
+  return no('QEMU can not be given a resolver of its own: this container may not mount. See compose.internet.yml.')
 }
 
 /**
@@ -41,31 +44,38 @@ export async function findEgress(separation: Separation): Promise<EngineIsolatio
  * that are no guest's business are closed by routes, then a user-mode network (slirp4netns) outside gives it a way out.
  * It ends with QEMU, whose end it sees at the other end of `lifeline`. Throws EngineError `unsupported` with the reason.
  */
-export async function openEgress(context: EngineContext, run: Run, lifeline: Socket): Promise<void> {
+export async function openEgress(
+  context: EngineContext,
+  run: Run,
+  lifeline: Socket,
+  user: Identity | undefined,
+): Promise<void> {
   const pid = run.launch.process?.pid
   if (pid === undefined) throw new EngineError('engine', 'QEMU ended before it had a network.')
-  const { separation } = context
+  const inside: Inside = { way: context.separation, pid, identity: user }
   const resolver = `${run.paths.dir}/resolv.conf`
   await writeFile(resolver, `nameserver ${WAY_OUT.resolver}\n`, { mode: 0o444 })
   try {
-    await runInside(separation, pid, 'ip', ['-batch', '-'], closingRoutes(closedNetworks(networkInterfaces())))
+    await runInside(inside, 'ip', ['-batch', '-'], closingRoutes(closedNetworks(networkInterfaces())))
     // QEMU answers the guest's questions by asking the server that this file names.
-    await runInside(separation, pid, 'mount', ['--bind', resolver, '/etc/resolv.conf'])
-    await startWayOut(run, pid, lifeline)
+    await runInside(inside, 'mount', ['--bind', resolver, RESOLV_CONF])
+    await startWayOut(run, inside, lifeline)
   } catch (cause) {
     const said = newestLines((await readLogTail(`${run.paths.dir}/egress.log`, 4096)).toString('utf8'), 2)
     throw new EngineError('unsupported', `It could not be given a way to the internet. ${said}`, { cause })
   }
 }
 
-async function startWayOut(run: Run, pid: number, lifeline: Socket): Promise<void> {
+async function startWayOut(run: Run, inside: Inside, lifeline: Socket): Promise<void> {
   const log = await open(`${run.paths.dir}/egress.log`, 'a', 0o600)
   try {
-    const child = spawn('slirp4netns', wayOutArguments(pid), {
+    const identity = ownerOf(inside)
+    const child = spawn('slirp4netns', wayOutArguments(inside.pid), {
       cwd: '/',
       env: childEnvironment(),
       detached: true, // it lives as long as QEMU, not as long as we
       stdio: ['ignore', 'ignore', log.fd, lifeline, 'pipe'],
+      ...(identity ? { uid: identity.uid, gid: identity.gid } : {}),
     })
     child.unref()
     await ready(child)

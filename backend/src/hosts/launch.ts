@@ -81,7 +81,7 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
 /** Never silently without, never silently unsafe. */
 async function requireEgress(context: EngineContext, spec: NodeSpec): Promise<void> {
   if (!wantsInternet(spec)) return
-  const egress = await findEgress(context.separation) // something may just have been installed
+  const egress = await findEgress(context.separation, context.worker) // something may just have been installed
   if (!egress.ok) throw new EngineError('unsupported', egress.reason)
 }
 
@@ -141,7 +141,7 @@ async function ready(context: EngineContext, run: Run, circumstances: Circumstan
   const [client] = await Promise.all([answering(context, run), recordProcess(run)])
   for (const limits of throttles(disks)) await client.run('block_set_io_throttle', limits)
   const lifeline = run.child?.stdio[3] as Socket | null | undefined // made as a pipe above
-  if (lifeline) await openEgress(context, run, lifeline).finally(() => lifeline.destroy())
+  if (lifeline) await openEgress(context, run, lifeline, circumstances.user).finally(() => lifeline.destroy())
   if (resume) {
     circumstances.loading = true
     await loadMemory(context, run, client, resume.memoryFile)

@@ -117,7 +117,7 @@ async function openContext(
   const binary = dependencies.binary ?? 'qemu-system-x86_64'
   requireShortPaths(layout)
   await openFolders(layout, dataDir, worker, log)
-  const separation = dependencies.separation ?? (await findSeparation())
+  const separation = dependencies.separation ?? (await findSeparation(worker))
   const uids = 'nodeUids' in dependencies ? dependencies.nodeUids : nodeUids()
   const users = worker && uids ? createNodeUsers(layout, uids) : undefined
   const host = await openHost({
@@ -127,7 +127,7 @@ async function openContext(
     folder: layout.run,
     folderInQemu: pathInQemu(dataDir, layout.run),
     worker,
-    isolation: async () => isolationOf(worker, users, separation, await findEgress(separation)),
+    isolation: async () => isolationOf(worker, users, separation, await findEgress(separation, worker)),
   })
   return {
     layout,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { separated } from './network-namespace.js'
+import { ownerOf, separated } from './network-namespace.js'
 
 describe('a program in a network of its own', () => {
   const start = { program: 'qemu', args: ['-S'], identity: { uid: 1_900_000_001, gid: 108 } }
@@ -13,8 +13,21 @@ describe('a program in a network of its own', () => {
   it('has no rights in the user namespace that an ordinary user needs for it', () => {
     const { args } = separated('user', { ...start, identity: undefined })
     expect(args.join(' ')).toBe(
-      '--user --map-root-user --net --mount -- setpriv --bounding-set=-all --inh-caps=-all --no-new-privs -- qemu -S',
+      '--user --map-root-user --net --mount --propagation unchanged -- setpriv --bounding-set=-all --inh-caps=-all --no-new-privs -- qemu -S',
     )
+  })
+
+  it('is started as the user where root lacks the right, as in a container', () => {
+    const { program, args, identity } = separated('user', start)
+    expect([program, ...args.slice(0, 2)].join(' ')).toBe('unshare --user --map-root-user')
+    expect(args).not.toContain('--setuid')
+    expect(identity).toEqual(start.identity)
+  })
+
+  it('is worked on by root where root has made it, else by the user whose it is', () => {
+    const { identity } = start
+    expect(ownerOf({ way: 'root', pid: 1, identity })).toBeUndefined()
+    expect(ownerOf({ way: 'user', pid: 1, identity })).toEqual(identity)
   })
 
   it('is left as it is where there are no namespaces', () => {
