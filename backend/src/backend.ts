@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import type { Server } from 'node:http'
+import { addressOf } from './api/address.js'
 import { consoleOriginAllowed, originAllowed, subjectOf } from './api/auth.js'
+import { createConsoleVisits, forgetOldVisits } from './api/console-visits.js'
 import { runHealthChecks } from './api/health-checks.js'
 import { mayOpenConsole, ownedBy } from './api/node-access.js'
 import { createAnswers } from './api/idempotency.js'
@@ -10,7 +12,7 @@ import type { Lab, Services } from './api/services.js'
 import type { Config } from './config.js'
 import { createConsoles } from './consoles/gateway.js'
 import { isSandlabError } from './domain/error.js'
-import { auditSpoolFile, secretFile } from './domain/layout.js'
+import { aliveFile, auditSpoolFile, consoleHistorySpoolFile, secretFile } from './domain/layout.js'
 import { createDisks } from './disks/disks.js'
 import { procedures } from './disks/procedures.js'
 import { createBus } from './events/bus.js'
@@ -32,6 +34,7 @@ import { createOperations } from './transactions/operations.js'
 import { createTransactions } from './transactions/transactions.js'
 import { createAccounts } from './users/accounts.js'
 import { createAudit } from './users/audit.js'
+import { createConsoleHistory } from './users/console-history.js'
 import { openDatabase } from './users/database.js'
 import { createDirectory } from './users/directory.js'
 import { createSessions } from './users/sessions.js'
@@ -146,6 +149,11 @@ async function makeServices(
   const tokens = createTokens(database)
   const audit = createAudit(database, log, { spoolFile: auditSpoolFile(config.layout) })
   closing.push(() => audit.close())
+  const consoleHistory = await createConsoleHistory(database, log, {
+    spoolFile: consoleHistorySpoolFile(config.layout),
+    aliveFile: aliveFile(config.layout),
+  })
+  closing.push(() => consoleHistory.close())
   const directory = createDirectory()
   await prepareAccounts(accounts, directory, log, closing)
 
@@ -159,6 +167,7 @@ async function makeServices(
     sessions,
     tokens,
     audit,
+    consoleHistory,
     postgresHealth: parts.postgresHealth,
     signInLimiter: createSignInLimiter(),
     answers: createAnswers(),
@@ -283,11 +292,22 @@ async function makeLab(
   closing.push(async () => disks.close())
   // After the journal: an operation that was killed takes its files back first.
   await sweepImageFolders(config.layout, { keepStaging: (transactions.recovery?.failed.length ?? 0) > 0 })
+  const visits = createConsoleVisits({
+    history: services.consoleHistory,
+    audit: services.audit,
+    nodeName: (nodeId) => store.data.nodes.find(({ id }) => id === nodeId)?.name ?? '',
+  })
+  closing.push(async () => visits.close())
+  disks.schedule.every('console history', { minutes: 60 }, () =>
+    forgetOldVisits(services.consoleHistory, disks.settings.get().consoleHistoryDays),
+  )
   const consoles = createConsoles({
     engine,
     log,
     originAllowed: (request) => consoleOriginAllowed(services, request),
     mayOpen: (subject, nodeId) => mayOpenConsole(services, subject, nodeId),
+    history: visits,
+    addressOf: (request) => addressOf(config, request),
   })
   closing.push(async () => consoles.close())
   log.info({ adopted: nodes.report.adopted, crashed: nodes.report.crashed, broken: nodes.report.broken }, 'reconciled')

@@ -3,6 +3,7 @@ import { openApiDocument } from './openapi.js'
 import { route, type Route } from './route.js'
 import { batchRoutes } from './routes/batch.js'
 import { cloneRoutes } from './routes/clone.js'
+import { consoleHistoryRoutes } from './routes/console-history.js'
 import { consoleRoutes } from './routes/consoles.js'
 import { driveRoutes } from './routes/drives.js'
 import { imageRoutes } from './routes/images.js'
@@ -42,6 +43,7 @@ export function allRoutes(): Route[] {
     ...batchRoutes,
     ...cloneRoutes,
     ...consoleRoutes,
+    ...consoleHistoryRoutes,
     ...imageRoutes,
     ...transferRoutes,
     ...operationRoutes,

@@ -15,6 +15,7 @@ import type { Operations } from '../transactions/operations.js'
 import type { Transactions } from '../transactions/transactions.js'
 import type { Accounts } from '../users/accounts.js'
 import type { Audit } from '../users/audit.js'
+import type { ConsoleHistory } from '../users/console-history.js'
 import type { Database } from '../users/database.js'
 import type { Directory } from '../users/directory.js'
 import type { Sessions } from '../users/sessions.js'
@@ -44,6 +45,7 @@ export interface Services {
   sessions: Sessions
   tokens: Tokens
   audit: Audit
+  consoleHistory: ConsoleHistory
   /** Of the PostgreSQL that we run ourselves; undefined with an external one. */
   postgresHealth: (() => HealthCheck) | undefined
   signInLimiter: SignInLimiter

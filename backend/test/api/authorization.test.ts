@@ -82,6 +82,7 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'post /api/nodes/{id}/restart': { expected: ownNode() },
   'get /api/nodes/{id}/events': { expected: ownNode() },
   'post /api/nodes/{id}/consoles': { expected: ownNode(), body: { kind: 'serial' } },
+  'get /api/nodes/{id}/console-history': { expected: ownNode() },
   'get /api/nodes/{id}/viewers': { expected: ownNode() },
   'post /api/nodes/{id}/keys': { expected: ownNode(), body: { keys: ['a'] } },
   'post /api/nodes/{id}/type': { expected: ownNode(), body: { text: 'a' } },
