@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { SandlabError } from './domain/error.js'
@@ -32,9 +33,24 @@ const environmentSchema = z.object({
   OVERLAYS_PATH: z.string().optional(),
   IMAGES_PATH: z.string().optional(),
   RUN_PATH: z.string().optional(),
+  /** The path under which a reverse proxy shows it, such as /lab; whether the proxy takes it off or not. */
+  SANDLABX_BASE_PATH: z
+    .string()
+    .regex(/^\/?$|^(?:\/[\w.-]+)+\/?$/, 'A path such as /lab')
+    .transform((path) => path.replace(/\/$/, ''))
+    .default(''),
+  /** Folders, comma-separated, without whose mounts it does not start: in a container, where they would be lost with it. */
+  SANDLABX_MUST_BE_MOUNTED: z.string().default(''),
   /** An external PostgreSQL; without it one is started under `state/postgres`. */
   DATABASE_URL: z.string().optional(),
+  /** The same from its parts, with the password in a file; for Compose, whose secrets are files. */
+  DATABASE_HOST: z.string().min(1).optional(),
+  DATABASE_PORT: z.coerce.number().int().min(1).max(65_535).default(5432),
+  DATABASE_NAME: z.string().min(1).default('sandlabx'),
+  DATABASE_USER: z.string().min(1).default('sandlabx'),
+  DATABASE_PASSWORD_FILE: z.string().min(1).optional(),
 })
+type Environment = z.infer<typeof environmentSchema>
 
 export interface Config {
   dataDir: string
@@ -54,6 +70,9 @@ export interface Config {
   requestsPerMinute: number
   uploadMaxBytes: number
   importFolders: string[]
+  /** Without a slash at its end; '' at the root. */
+  basePath: string
+  mustBeMounted: string[]
   databaseUrl: string | undefined
   cpus: number
 }
@@ -99,7 +118,35 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     requestsPerMinute: env.SANDLABX_REQUESTS_PER_MINUTE,
     uploadMaxBytes: env.SANDLABX_UPLOAD_MAX_GIB * 1024 ** 3,
     importFolders: list(env.SANDLABX_IMPORT_FOLDERS),
-    databaseUrl: env.DATABASE_URL,
+    basePath: env.SANDLABX_BASE_PATH,
+    mustBeMounted: list(env.SANDLABX_MUST_BE_MOUNTED),
+    databaseUrl: env.DATABASE_URL ?? databaseUrlOf(env),
     cpus: availableParallelism(),
   }
+}
+
+function databaseUrlOf(env: Environment): string | undefined {
+  if (env.DATABASE_HOST === undefined) return undefined
+  const url = new URL(`postgresql://localhost/${encodeURIComponent(env.DATABASE_NAME)}`)
+  url.hostname = env.DATABASE_HOST
+  url.port = String(env.DATABASE_PORT)
+  url.username = env.DATABASE_USER
+  if (env.DATABASE_PASSWORD_FILE !== undefined) url.password = readPassword(env.DATABASE_PASSWORD_FILE)
+  return url.href
+}
+
+function readPassword(file: string): string {
+  let password: string
+  try {
+    password = readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    throw new SandlabError('bad_config', `The database's password can't be read from ${file}.`, {
+      hint: 'It is what DATABASE_PASSWORD_FILE names. With Compose: `docker compose up -d` makes it.',
+      cause: error,
+    })
+  }
+  if (password !== '') return password
+  throw new SandlabError('bad_config', `The file ${file} with the database's password is empty.`, {
+    hint: 'Remove it and run `docker compose up -d`, which makes one.',
+  })
 }

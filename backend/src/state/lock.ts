@@ -31,6 +31,27 @@ export async function lockState(layout: Layout): Promise<() => void> {
   return () => closeSync(descriptor)
 }
 
+/**
+ * Takes the folder of disks for one backend: two that have states of their own, as two Compose projects on one folder,
+ * know nothing of each other's state lock. The lock is on the folder itself, so that no file of ours lies there.
+ * Throws `state_locked`. Where the file system has no such locks there is none.
+ */
+export async function lockDisks({ overlays }: Pick<Layout, 'overlays'>): Promise<() => void> {
+  const descriptor = openSync(overlays, 'r')
+  try {
+    await runCommand('flock', ['-n', '3'], { timeoutMs: 10_000, extraFds: [descriptor] })
+  } catch (error) {
+    closeSync(descriptor)
+    if (!(error instanceof CommandError)) throw error
+    if (error.exitCode !== 1) return () => undefined
+    throw new SandlabError('state_locked', `The disks in ${overlays} are in use by another SandLabX.`, {
+      hint: 'Stop the other one, or give this one folders of its own: two would write over each other’s disks.',
+      details: { folder: overlays },
+    })
+  }
+  return () => closeSync(descriptor)
+}
+
 /** Locks that this process keeps while it waits for someone to decide about a state that can't be read. */
 const HELD_IN_SAFE_MODE = new Map<string, () => void>()
 
