@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { addressOf } from './api/address.js'
 import { consoleOriginAllowed, originAllowed, subjectOf } from './api/auth.js'
+import { takeOffBasePath } from './api/base-path.js'
 import { createConsoleVisits, forgetOldVisits } from './api/console-visits.js'
 import { runHealthChecks } from './api/health-checks.js'
 import { mayOpenConsole, ownedBy } from './api/node-access.js'
@@ -23,9 +24,11 @@ import { sweepImageFolders } from './images/staging.js'
 import { createUploads } from './images/uploads.js'
 import type { NodesDependencies } from './nodes/context.js'
 import { createNodes } from './nodes/nodes.js'
+import { lockDisks } from './state/lock.js'
 import { rebuildFromSidecars } from './state/rebuild.js'
 import { openStore } from './state/store.js'
 import { sweepOverlayStaging } from './storage/overlays.js'
+import { openDataFolders } from './system/data-folders.js'
 import { writeFileDurably } from './system/durable-file.js'
 import { createLog } from './system/log.js'
 import { postgresIdentity, startPostgres } from './system/postgres.js'
@@ -55,6 +58,8 @@ export interface BackendOptions {
   pageFolder: string | undefined
   /** Tests give a fake; otherwise QEMU processes on this machine. */
   engine?: NodeEngine
+  /** Told once in the life of an installation, when the first account has been made. */
+  onFirstAdministrator?: (first: { login: string; password: string }) => void
 }
 
 /** The composition root: every part is made here, once, and closed in reverse. */
@@ -67,15 +72,18 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
   }
   const log = createLog(config.logLevel)
   try {
-    await makeFolders(config)
+    await openDataFolders(config.layout, config.mustBeMounted)
     // The lock comes with the store: a second backend ends here, before it has touched anything.
     const opened = await openStoreOrSafeMode(config, log)
     if ('store' in opened) closing.push(() => opened.store.close())
     else closing.push(() => opened.release())
+    const unlockDisks = await lockDisks(config.layout)
+    closing.push(async () => unlockDisks())
     const services = await makeServices(options, log, closing)
     const http = createServer(services, options.pageFolder)
     const live = connectLiveUpdates(services, http)
     closing.push(() => live.close())
+    takeOffBasePath(http, config.basePath)
 
     if ('store' in opened) {
       services.stateWarning = opened.warning
@@ -108,12 +116,6 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     await close()
     throw error
   }
-}
-
-async function makeFolders(config: Config): Promise<void> {
-  const { images, overlays, state, run } = config.layout
-  await mkdir(state, { recursive: true, mode: 0o700 })
-  for (const folder of [images, overlays, run]) await mkdir(folder, { recursive: true, mode: 0o755 })
 }
 
 type SafeModeState = { reason: string; sidecars: number; release(): Promise<void> }
@@ -155,7 +157,12 @@ async function makeServices(
   })
   closing.push(() => consoleHistory.close())
   const directory = createDirectory()
-  await prepareAccounts(accounts, directory, log, closing)
+  const prepare = async () => {
+    const first = await accounts.ensureFirstAdministrator() // its password is in firstLoginFile, which `up` shows
+    if (first) options.onFirstAdministrator?.(first)
+    directory.fill(await accounts.list())
+  }
+  await prepareAccounts(prepare, log, closing)
 
   const services: Services = {
     config,
@@ -184,15 +191,10 @@ async function makeServices(
 
 /** With the database away the backend still serves what runs; accounts are made and read as soon as it is back. */
 async function prepareAccounts(
-  accounts: Services['accounts'],
-  directory: Services['directory'],
+  prepare: () => Promise<void>,
   log: Services['log'],
   closing: (() => Promise<unknown>)[],
 ): Promise<void> {
-  const prepare = async () => {
-    await accounts.ensureFirstAdministrator() // its password is in firstLoginFile, which `up` shows
-    directory.fill(await accounts.list())
-  }
   try {
     await prepare()
   } catch (error) {

@@ -12,7 +12,7 @@ async function main(): Promise<void> {
     version: string
   }
   const pageFolder = fileURLToPath(new URL('../../frontend/dist', import.meta.url))
-  const backend = await startBackend({ config, version, pageFolder })
+  const backend = await startBackend({ config, version, pageFolder, onFirstAdministrator: tellFirstLogin })
   endOnSignals(backend)
   await mkdir(config.layout.run, { recursive: true })
   const { port } = backend.http.address() as AddressInfo // it listens on TCP
@@ -21,6 +21,12 @@ async function main(): Promise<void> {
   await writeFile(`${config.layout.run}/backend.json`, JSON.stringify({ pid: process.pid, url }), { mode: 0o644 })
   backend.onClose(() => rm(`${config.layout.run}/backend.json`, { force: true }))
   process.stdout.write(`SandLabX ${version} listens on ${url}\n`)
+}
+
+/** On standard output, which is the log of a container; `sandlabx up` tells it by itself and keeps it out of its log. */
+function tellFirstLogin({ login, password }: { login: string; password: string }): void {
+  process.stdout.write(`The first administrator is "${login}" with the password ${password}\n`)
+  process.stdout.write('It is told here once; `sandlabx admin first-login` tells it until it is changed.\n')
 }
 
 function endOnSignals(backend: Backend): void {

@@ -5,6 +5,7 @@ import helmet from 'helmet'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
+import { seenBasePath } from './base-path.js'
 
 type WithNonce = ServerResponse & { locals?: { nonce?: string } }
 
@@ -42,7 +43,7 @@ export function contentSecurity(): RequestHandler[] {
 }
 
 /** The built page: files with a hash in their name for ever, `index.html` with this response's nonce, never cached. */
-export function mountPage(app: Express, folder: string, trustProxy: boolean): void {
+export function mountPage(app: Express, folder: string, config: { trustProxy: boolean; basePath: string }): void {
   app.use(
     '/assets',
     express.static(`${folder}/assets`, { immutable: true, maxAge: '1y', index: false, fallthrough: false }),
@@ -54,19 +55,13 @@ export function mountPage(app: Express, folder: string, trustProxy: boolean): vo
     response.setHeader('Cache-Control', 'no-store')
     const filled = html
       .replaceAll('__CSP_NONCE__', String(response.locals['nonce']))
-      .replaceAll('__BASE__', basePath(request, trustProxy))
+      .replaceAll('__BASE__', seenBasePath(request, config))
     response.type('html').send(filled)
   })
 }
 
 /** A missing script must be a 404, not the page. */
 const isFile = (path: string) => /\.[a-z0-9]+$/i.test(path)
-
-/** The path under which a trusted proxy serves us; all of the page's addresses are relative to it. */
-function basePath(request: IncomingMessage, trustProxy: boolean): string {
-  const prefix = trustProxy ? request.headers['x-forwarded-prefix'] : undefined
-  return typeof prefix === 'string' && /^(?:\/[\w.-]+)+$/.test(prefix) ? `${prefix}/` : '/'
-}
 
 /** `/api/docs`: Swagger UI from its package, started by a file of ours, so that no script is inline. */
 export function mountDocs(app: Express): void {

@@ -50,7 +50,7 @@ export function createServer(services: Services, pageFolder: string | undefined)
   mountUploads(app, services)
   mountRoutes(app, services, allRoutes())
   mountDocs(app)
-  if (pageFolder !== undefined) mountPage(app, pageFolder, services.config.trustProxy)
+  if (pageFolder !== undefined) mountPage(app, pageFolder, services.config)
   app.use((request) => {
     throw new SandlabError('not_found', `There is nothing at ${request.path.slice(0, 200)}.`, {
       hint: 'See /api/docs.',

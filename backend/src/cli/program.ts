@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { ERROR_CODES, isSandlabError, SandlabError } from '../domain/error.js'
 import { z } from 'zod'
+import { addAdminCommands } from './admin-commands.js'
 import { addConfigCommands } from './config-commands.js'
 import { addConsoleCommand } from './console-command.js'
 import { addCloneCommand } from './clone-command.js'
@@ -9,6 +10,7 @@ import { addDeleteCommand } from './delete-command.js'
 import { addDoctorCommand, ProblemsFound } from './doctor.js'
 import { addDownCommand } from './down.js'
 import { addDriveCommands } from './drive-commands.js'
+import { addHistoryCommand } from './history-command.js'
 import { addImageCommands } from './image-commands.js'
 import type { Io } from './io.js'
 import { addNodeChangeCommands } from './node-changes.js'
@@ -69,6 +71,7 @@ function buildProgram(io: Io, version: string): Command {
   addDriveCommands(program, io)
   addTestBootCommand(program, io)
   addConsoleCommand(program, io)
+  addHistoryCommand(program, io)
   addImageCommands(program, io)
   addSessionCommands(program, io)
   addPeopleCommands(program, io)
@@ -77,6 +80,7 @@ function buildProgram(io: Io, version: string): Command {
   addRecordCommands(program, io)
   addStateCommands(program, io)
   addSettingsCommands(program, io)
+  addAdminCommands(program, io)
   for (const command of allCommands(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => void io.stdout.write(text),
