@@ -12,7 +12,10 @@ Examples:
   sandlabx settings show
   sandlabx settings set trash-days 14           never: nothing in the trash goes by itself
   sandlabx settings set verify-hour 3           off: storage is not looked at by itself
-  sandlabx settings set snapshots-daily 7       of each node: one a day, the newest 7 are kept; 0: none`
+  sandlabx settings set snapshots-daily 7       of each node: one a day, the newest 7 are kept; 0: none
+  sandlabx settings set record-consoles on      what consoles show is recorded, and they say so; off
+  sandlabx settings set recording-days 30       never: recordings stay until somebody deletes them
+  sandlabx settings set history-days 365        never: who had a console open is never forgotten`
 
 /** settings show and set: what an administrator sets for the whole lab. */
 export function addSettingsCommands(program: Command, io: Io): void {
@@ -37,20 +40,30 @@ async function show(run: Run): Promise<void> {
 }
 
 /** The names as `set` takes them, so that what is shown can be typed. */
-function settingsFacts({ trashDays, verifyHour, snapshotSchedule }: LabSettings): [string, string][] {
+function settingsFacts(settings: LabSettings): [string, string][] {
+  const { trashDays, verifyHour, snapshotSchedule, recordConsoles, recordingDays, consoleHistoryDays } = settings
   return [
     ['trash-days', trashDays === null ? 'never' : `${trashDays}`],
     ['verify-hour', verifyHour === null ? 'off' : `${verifyHour}`],
     ['snapshots-hourly', `${snapshotSchedule.hourly}`],
     ['snapshots-daily', `${snapshotSchedule.daily}`],
     ['snapshots-weekly', `${snapshotSchedule.weekly}`],
+    ['record-consoles', recordConsoles ? 'on' : 'off'],
+    ['recording-days', recordingDays === null ? 'never' : `${recordingDays}`],
+    ['history-days', consoleHistoryDays === null ? 'never' : `${consoleHistoryDays}`],
   ]
 }
 
 type Change = (value: number | null, schedule: SnapshotSchedule) => UpdateSettings
 
-/** `null` is the word `never` or `off`. */
-const SETTINGS: Record<string, { change: Change; tell: (settings: LabSettings) => string }> = {
+interface Setting {
+  /** The other word than a number, which means null; default `never`. Or it is switched, which means 1 or 0. */
+  takes?: 'off' | 'switch'
+  change: Change
+  tell: (settings: LabSettings) => string
+}
+
+const SETTINGS: Record<string, Setting> = {
   'trash-days': {
     change: (value) => ({ trashDays: value }),
     tell: ({ trashDays }) =>
@@ -59,6 +72,7 @@ const SETTINGS: Record<string, { change: Change; tell: (settings: LabSettings) =
         : `What is in the trash goes for good after ${trashDays} days.`,
   },
   'verify-hour': {
+    takes: 'off',
     change: (value) => ({ verifyHour: value }),
     tell: ({ verifyHour }) =>
       verifyHour === null
@@ -68,11 +82,34 @@ const SETTINGS: Record<string, { change: Change; tell: (settings: LabSettings) =
   ...snapshotSetting('hourly'),
   ...snapshotSetting('daily'),
   ...snapshotSetting('weekly'),
+  'record-consoles': {
+    takes: 'switch',
+    change: (value) => ({ recordConsoles: value === 1 }),
+    tell: ({ recordConsoles }) =>
+      recordConsoles
+        ? 'What consoles show is recorded, where a node has no choice of its own. Each console says so; what is typed is not recorded.'
+        : 'Consoles are not recorded, where a node has no choice of its own.',
+  },
+  'recording-days': {
+    change: (value) => ({ recordingDays: value }),
+    tell: ({ recordingDays }) =>
+      recordingDays === null
+        ? 'No recording goes by itself.'
+        : `A recording goes for good after ${recordingDays} days.`,
+  },
+  'history-days': {
+    change: (value) => ({ consoleHistoryDays: value }),
+    tell: ({ consoleHistoryDays }) =>
+      consoleHistoryDays === null
+        ? 'Who had a console open is never forgotten.'
+        : `Who had a console open is forgotten after ${consoleHistoryDays} days.`,
+  },
 }
 
 function snapshotSetting(kind: keyof SnapshotSchedule): typeof SETTINGS {
   return {
     [`snapshots-${kind}`]: {
+      takes: 'off',
       change: (value, schedule) => ({ snapshotSchedule: { ...schedule, [kind]: value ?? 0 } }),
       tell: ({ snapshotSchedule }) => `Each node without a schedule of its own: ${scheduleWords(snapshotSchedule)}.`,
     },
@@ -86,7 +123,7 @@ async function set(run: Run, _options: unknown, name: string, text: string): Pro
       hint: `There are: ${Object.keys(SETTINGS).join(', ')}.`,
     })
   }
-  const value = readValue(name, text)
+  const value = readValue(name, setting, text)
   const client = await run.client()
   const { settings: before } = await client.get('/api/settings', settingsAnswer)
   const change = setting.change(value, before.snapshotSchedule)
@@ -94,8 +131,12 @@ async function set(run: Run, _options: unknown, name: string, text: string): Pro
   run.output.done(setting.tell(answer.settings), answer)
 }
 
-function readValue(name: string, text: string): number | null {
+function readValue(name: string, { takes }: Setting, text: string): number | null {
+  if (takes === 'switch') {
+    if (text === 'on' || text === 'off') return text === 'on' ? 1 : 0
+    throw new SandlabError('bad_request', `${name} is "on" or "off".`)
+  }
   if (text === 'never' || text === 'off') return null
   if (/^\d{1,5}$/.test(text)) return Number(text)
-  throw new SandlabError('bad_request', `${name} is a whole number, or "${name === 'trash-days' ? 'never' : 'off'}".`)
+  throw new SandlabError('bad_request', `${name} is a whole number, or "${takes ?? 'never'}".`)
 }

@@ -130,7 +130,15 @@ describe('sandlabx drive grow, rm, move', () => {
 })
 
 describe('sandlabx settings', () => {
-  const settings = { id: 'lab', trashDays: 7, snapshotSchedule: { hourly: 0, daily: 7, weekly: 0 }, verifyHour: null }
+  const settings = {
+    id: 'lab',
+    trashDays: 7,
+    snapshotSchedule: { hourly: 0, daily: 7, weekly: 0 },
+    verifyHour: null,
+    recordConsoles: false,
+    recordingDays: 30,
+    consoleHistoryDays: 365,
+  }
   const labRoutes: StubRoutes = {
     'GET /api/settings': { body: { settings } },
     'PATCH /api/settings': ({ body }) => ({ body: { settings: { ...settings, ...(body as object) } } }),
@@ -157,6 +165,10 @@ describe('sandlabx settings', () => {
       { snapshotSchedule: { hourly: 24, daily: 7, weekly: 0 } },
       '24 hourly, 7 daily are kept',
     ],
+    ['record-consoles', 'on', { recordConsoles: true }, 'Each console says so'],
+    ['record-consoles', 'off', { recordConsoles: false }, 'are not recorded'],
+    ['recording-days', '14', { recordingDays: 14 }, 'after 14 days'],
+    ['history-days', 'never', { consoleHistoryDays: null }, 'never forgotten'],
   ])('sets %s to %s', async (name, value, body, words) => {
     await serve(labRoutes)
     const { exitCode, out } = await cli(['settings', 'set', name, value], { env: api.env })
@@ -169,6 +181,7 @@ describe('sandlabx settings', () => {
     for (const argv of [
       ['colour', 'red'],
       ['trash-days', 'soon'],
+      ['record-consoles', '1'],
     ]) {
       expect(await cli(['settings', 'set', ...argv], { env: api.env })).toMatchObject({ exitCode: 2 })
     }
