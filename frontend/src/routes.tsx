@@ -72,6 +72,11 @@ const nodeEvents = createRoute({
   path: 'events',
   component: lazyRouteComponent(() => import('./pages/node/EventsTab.js'), 'EventsTab'),
 })
+const nodeSessions = createRoute({
+  getParentRoute: () => node,
+  path: 'sessions',
+  component: lazyRouteComponent(() => import('./pages/node/SessionsTab.js'), 'SessionsTab'),
+})
 const nodeSettings = createRoute({
   getParentRoute: () => node,
   path: 'settings',
@@ -138,7 +143,7 @@ const account = createRoute({
 const routeTree = root.addChildren([
   home,
   nodes,
-  node.addChildren([nodeOverview, nodeConsole, nodeDisk, nodeSnapshots, nodeEvents, nodeSettings]),
+  node.addChildren([nodeOverview, nodeConsole, nodeDisk, nodeSnapshots, nodeEvents, nodeSessions, nodeSettings]),
   consoles,
   images,
   storage,

@@ -18,6 +18,7 @@ const TABS = [
   { to: '/nodes/$nodeId/disk', label: 'Disks', exact: false },
   { to: '/nodes/$nodeId/snapshots', label: 'Snapshots', exact: false },
   { to: '/nodes/$nodeId/events', label: 'Events', exact: false },
+  { to: '/nodes/$nodeId/sessions', label: 'Sessions', exact: false },
   { to: '/nodes/$nodeId/settings', label: 'Settings', exact: false },
 ] as const
 
