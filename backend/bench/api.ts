@@ -149,6 +149,7 @@ function manyRecords(count: number, ownerId: string, base: NodeRecord['base']): 
       onStop: null,
       recording: null,
       keyboard: null,
+      agent: false,
       cpus: 1,
       memoryMib: 256,
       diskBytes: 16 * 1024 * 1024,

@@ -38,6 +38,7 @@ export function sampleNode(change: Partial<Record<keyof NodeView, unknown>> = {}
     onStop: null,
     recording: null,
     keyboard: null,
+    agent: false,
     ...change,
   } as NodeView // the ids are brands over strings
   const actions = NODE_ACTIONS.map((action) => [action, nodeRefuses(action, node.status) ?? null])

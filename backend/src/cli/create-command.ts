@@ -34,6 +34,11 @@ export function addCreateCommand(program: Command, io: Io): void {
     .option('--disk <size>', 'root disk, at least the size of the image, like 10G', diskBytes)
     .option('--owner <login>', 'whose node it is; yours unless told')
     .option('--internet', 'let it reach the internet (instructors and administrators)')
+    .option(
+      '--agent',
+      "a port for the guest's agent: frozen snapshots, and its clock after a resume; as the image says unless told",
+    )
+    .option('--no-agent', 'no such port')
     .option('--user <name>', "the guest's account")
     .option('--password [password]', "the guest account's password; asked for when left out")
     .option('--password-stdin', 'read that password from standard input')
@@ -55,6 +60,7 @@ const createOptionsSchema = z.object({
   disk: z.number().optional(),
   owner: z.string().optional(),
   internet: z.boolean().default(false),
+  agent: z.boolean().optional(),
   user: z.string().optional(),
   password: z.union([z.string(), z.literal(true)]).optional(),
   passwordStdin: z.boolean().default(false),
@@ -81,6 +87,7 @@ async function create(run: Run, options: CreateOptions, argument: string | undef
     diskBytes: options.disk,
     ownerId,
     internet: options.internet,
+    agent: options.agent,
     guestUser: options.user,
     guestPassword,
     sshKeys,

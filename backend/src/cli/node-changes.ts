@@ -21,6 +21,8 @@ export function addNodeChangeCommands(program: Command, io: Io): void {
     .option('--memory <size>', 'memory, like 512M', memoryMib)
     .option('--internet', 'let it reach the internet from the next start on')
     .option('--no-internet', 'keep it off the internet from the next start on')
+    .option('--agent', "a port for the guest's agent: frozen snapshots, and its clock after a resume")
+    .option('--no-agent', 'no such port')
     .action(verb(io, setOptionsSchema, set))
 }
 
@@ -28,18 +30,20 @@ const setOptionsSchema = z.object({
   cpus: z.number().optional(),
   memory: z.number().optional(),
   internet: z.boolean().optional(),
+  agent: z.boolean().optional(),
 })
 
 async function set(run: Run, options: z.infer<typeof setOptionsSchema>, name: string): Promise<void> {
-  const wanted = { cpus: options.cpus, memoryMib: options.memory, internet: options.internet }
+  const wanted = { cpus: options.cpus, memoryMib: options.memory, internet: options.internet, agent: options.agent }
   if (Object.values(wanted).every((value) => value === undefined)) {
     throw new SandlabError('bad_request', 'Nothing to change was given.', {
-      hint: 'Give --cpus, --memory, --internet or --no-internet.',
+      hint: 'Give --cpus, --memory, --internet, --agent, or one of these with --no-.',
     })
   }
   const { node } = await change(run, name, wanted)
   run.output.done(
-    `${node.name} has ${node.cpus} CPUs, ${node.memoryMib} MiB, ${node.internet ? 'internet' : 'no internet'}.`,
+    `${node.name} has ${node.cpus} CPUs, ${node.memoryMib} MiB, ${node.internet ? 'internet' : 'no internet'}, ` +
+      `${node.agent ? 'a port' : 'no port'} for the guest's agent.`,
     { node },
   )
 }

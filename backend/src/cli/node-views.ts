@@ -30,6 +30,7 @@ export function nodeFacts(node: NodeView): [string, string][] {
     ['Disk', `${formatBytes(node.diskBytes)}, ${used} used`],
     ['Overlay', node.overlayPath],
     ['Network', `${node.mac}, ${node.internet ? 'reaches the internet' : 'no internet'}`],
+    ['Guest agent', node.agent ? 'has a port' : null],
     ['Sign in', node.loginNotes || `as ${node.guestUser}`],
     ['Guest user', node.guestUser],
     ['Drives', node.drivesPending ? 'changed; the guest has them like this from its next start on' : null],

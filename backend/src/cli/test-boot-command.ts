@@ -94,7 +94,7 @@ async function saveScreenshot(
   return file
 }
 
-const SEEN = { login: 'a login prompt', text: 'the text that was waited for' }
+const SEEN = { login: 'a login prompt', agent: "an answer of the guest's agent", text: 'the text that was waited for' }
 
 function show(run: Run, report: TestBootReport, screenshot: string | null): void {
   const { io, output } = run

@@ -45,6 +45,8 @@ export const imageSchema = z
     directBoot: directBootSchema.nullable(),
     /** Understands a NoCloud seed (host name, user, password, SSH keys, growing the root file system). */
     cloudInit: z.boolean(),
+    /** Has qemu-guest-agent in it: its nodes get a port for it unless told. Absent: not known. */
+    guestAgent: z.boolean().optional(),
     /** How one signs in, as a sentence for people. */
     loginNotes: z.string().max(500),
     minimumMemoryMib: z.int().positive(),

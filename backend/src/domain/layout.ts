@@ -45,6 +45,12 @@ export const firstLoginFile = (l: Layout) => `${l.state}/first-login`
 export const reportsDir = (l: Layout) => `${l.state}/reports`
 export const reportFile = (l: Layout, operationId: string) => `${reportsDir(l)}/${operationId}.json`
 
+/** What consoles have shown, where that was asked for: a record of each, and beside it the text or the pictures. */
+export const recordingsDir = (l: Layout) => `${l.state}/recordings`
+export const recordingRecordFile = (l: Layout, recordingId: string) => `${recordingsDir(l)}/${recordingId}.json`
+export const recordingDataFile = (l: Layout, recordingId: string, format: 'cast' | 'guac') =>
+  `${recordingsDir(l)}/${recordingId}.${format}`
+
 /** The last picture of a node's screen. May be deleted at any time. */
 export const lastScreenFile = (l: Layout, nodeId: string) => `${l.state}/screens/${nodeId}.png`
 
@@ -67,6 +73,8 @@ export const driveSidecarFile = (l: Layout, driveUuid: string) => `${l.overlays}
 /** A running guest's memory, with a snapshot of its disks. */
 export const memoryFileName = (snapshotId: string) => `memory_${snapshotId}.bin`
 export const memoryFile = (l: Layout, snapshotId: string) => `${l.overlays}/${memoryFileName(snapshotId)}`
+/** A suspended node's memory; the id is the suspend's own. */
+export const suspendedFileName = (suspendId: string) => `suspended_${suspendId}.bin`
 /** Of one operation: on the overlays' file system, so that a rename publishes what is finished. */
 export const overlayStagingDir = (l: Layout) => `${l.overlays}/.staging`
 /** While a running node's disk is frozen, its newest writes are here: never swept, taken back before its next start. */
@@ -102,6 +110,8 @@ export const transferFile = (l: Layout, transferId: string) => `${transfersDir(l
 export const nodeRunDir = (l: Layout, nodeId: string) => `${l.run}/${nodeId.replaceAll('-', '').slice(0, 12)}`
 export const qmpSocket = (runDir: string) => `${runDir}/qmp`
 export const serialSocket = (runDir: string) => `${runDir}/serial`
+/** Where QEMU passes on what we ask the guest's own agent; its answers are a stranger's. */
+export const agentSocket = (runDir: string) => `${runDir}/agent`
 export const vncSocket = (runDir: string) => `${runDir}/vnc`
 export const serialLog = (runDir: string) => `${runDir}/serial.log`
 export const qemuLog = (runDir: string) => `${runDir}/qemu.log`
@@ -109,4 +119,8 @@ export const pidFile = (runDir: string) => `${runDir}/pid`
 /** What was started: node id, generation, pid and its start time, accelerator, arguments. */
 export const launchFile = (runDir: string) => `${runDir}/launch.json`
 export const seedFile = (runDir: string) => `${runDir}/seed.iso`
+/** The only sockets that guacd sees: in Compose the volume that both containers have at this path. */
+export const guacdDoorsDir = (l: Layout) => `${l.run}/guacd`
+/** `name` of 16 letters, so that the path is no longer than a node's. */
+export const guacdDoor = (l: Layout, name: string) => `${guacdDoorsDir(l)}/${name}`
 export const postgresSocketDir = (l: Layout) => `${l.run}/pg`

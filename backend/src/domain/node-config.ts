@@ -47,6 +47,7 @@ const configSchema = z.strictObject({
   guest: z
     .strictObject({ user: guestUserSchema.optional(), sshKeys: z.array(sshKeySchema).max(20).optional() })
     .optional(),
+  agent: z.boolean().optional(),
   snapshotSchedule: snapshotScheduleSchema.nullable().optional(),
 })
 
@@ -65,6 +66,7 @@ export interface NodeConfig {
   drives: ConfigDisk[]
   mac: string | null
   internet: boolean | null
+  agent: boolean | null
   guestUser: string | null
   sshKeys: string[] | null
   snapshotSchedule: z.infer<typeof snapshotScheduleSchema> | null
@@ -99,6 +101,7 @@ export function readNodeConfig(value: unknown): NodeConfigRead {
       drives,
       mac: network?.mac ?? null,
       internet: network?.internet ?? null,
+      agent: data.agent ?? null,
       guestUser: data.guest?.user ?? null,
       sshKeys: data.guest?.sshKeys ?? null,
       snapshotSchedule: data.snapshotSchedule ?? null,

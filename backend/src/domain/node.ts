@@ -83,7 +83,7 @@ const ACTION_WORDS: Record<NodeAction, string> = {
   resume: 'go on',
   discardMemory: 'have its saved memory discarded',
   delete: 'be deleted',
-  changeResources: 'change its CPUs or memory',
+  changeResources: 'change its CPUs, memory or guest agent',
   rename: 'be renamed',
   console: 'show a console',
   clone: 'be cloned',
@@ -227,6 +227,8 @@ export const nodeRecordSchema = z.object({
   recording: z.boolean().nullable().default(null),
   /** The layout of the keyboard that its guest expects; null: the usual one. Any time. */
   keyboard: keyboardSchema.nullable().default(null),
+  /** Its machine has a port for qemu-guest-agent in the guest. Before start only. */
+  agent: z.boolean().default(false),
   desired: z.enum(['running', 'stopped']),
   lastExit: lastExitSchema.nullable(),
   /** Grows with each start; part of what a running process must match to be adopted. */
@@ -279,6 +281,8 @@ export const nodeViewSchema = z
     recording: z.boolean().nullable(),
     /** Null: the usual one. */
     keyboard: keyboardSchema.nullable(),
+    /** Its machine has a port for the guest's agent, by which its file systems are frozen and its clock is set. */
+    agent: z.boolean(),
     /** It runs, and its drives were changed since it was started: they apply at its next start. */
     drivesPending: z.boolean(),
     /** Actions that are allowed in this status; for each other one its reason. */
@@ -297,6 +301,8 @@ export const createNodeSchema = z
     /** Absent: the one who asks. */
     ownerId: userIdSchema.optional(),
     internet: z.boolean().default(false),
+    /** A port for the guest's agent. Absent: as the image says. */
+    agent: z.boolean().optional(),
     guestUser: guestUserSchema.optional(),
     guestPassword: guestPasswordSchema.optional(),
     sshKeys: z.array(sshKeySchema).max(20).default([]),
@@ -374,6 +380,7 @@ export const updateNodeSchema = z
     cpus: cpusSchema.optional(),
     memoryMib: memoryMibSchema.optional(),
     internet: z.boolean().optional(),
+    agent: z.boolean().optional(),
     /** Null is a value: what happens to all nodes, as the lab's settings say, the usual one. */
     onStop: z.enum(ON_STOP_CHOICES).nullable().optional(),
     recording: z.boolean().nullable().optional(),
@@ -381,6 +388,14 @@ export const updateNodeSchema = z
   })
   .meta({ id: 'UpdateNode' })
 export type UpdateNode = z.infer<typeof updateNodeSchema>
+
+/** `resumeAtStart`: when SandLabX is started again, the node goes on by itself. */
+export const suspendNodeSchema = z
+  .strictObject({ resumeAtStart: z.boolean().default(false) })
+  .meta({ id: 'SuspendNode' })
+
+/** The saved memory moves to the trash. `start`: the node boots from its disk, as after a power cut. */
+export const discardMemorySchema = z.strictObject({ start: z.boolean().default(false) }).meta({ id: 'DiscardMemory' })
 
 /** `now`: no guest shutdown, QEMU quits at once. */
 export const stopNodeSchema = z.strictObject({ now: z.boolean().default(false) }).meta({ id: 'StopNode' })

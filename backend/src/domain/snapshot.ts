@@ -34,6 +34,8 @@ export const snapshotSchema = z
     automatic: z.enum(['hourly', 'daily', 'weekly']).nullable(),
     cpus: z.int(),
     memoryMib: z.int(),
+    /** Its machine had a port for the guest's agent: its memory fits no other one. Absent: it had none. */
+    agent: z.boolean().optional(),
     createdAt: z.iso.datetime(),
     actorLogin: z.string(),
     operationId: operationIdSchema,

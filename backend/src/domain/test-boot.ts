@@ -9,7 +9,7 @@ export const testBootSchema = z
     snapshotId: snapshotIdSchema.optional(),
     /** An orphan, or a disk in a folder that an administrator has allowed, as with `attach`. */
     path: z.string().max(4096).optional(),
-    /** Text on the serial console that tells that it has booted. Absent: a login prompt. */
+    /** Text on the serial console that tells that it has booted. Absent: a login prompt, or the guest's agent. */
     expect: z.string().min(1).max(200).optional(),
     timeoutSeconds: z.int().min(5).max(1800).default(180),
     memoryMib: z.int().min(64).max(65_536).optional(),
@@ -45,8 +45,8 @@ export const testBootReportSchema = z
     /** What was booted, in words. */
     title: z.string(),
     state: z.enum(TEST_BOOT_STATES),
-    /** `login`: a login prompt; `text`: the given text; null: nothing of it yet, or at all. */
-    seen: z.enum(['login', 'text']).nullable(),
+    /** `login`: a login prompt; `agent`: the guest's agent answered; `text`: the given text; null: nothing yet, or at all. */
+    seen: z.enum(['login', 'agent', 'text']).nullable(),
     message: z.string(),
     /** From the start of QEMU; null while pending. */
     tookMs: z.number().nullable(),

@@ -26,6 +26,7 @@ export const nodeTransferSchema = z.strictObject({
     memoryMib: record.memoryMib,
     diskBytes: record.diskBytes,
     internet: z.boolean(),
+    agent: record.agent,
     guest: record.guest,
   }),
   /** Its name where it comes from, for its history. */
@@ -54,6 +55,7 @@ export const imageTransferSchema = z.strictObject({
     version: image.version,
     firmware: image.firmware,
     cloudInit: image.cloudInit,
+    guestAgent: image.guestAgent,
     loginNotes: image.loginNotes,
     minimumMemoryMib: image.minimumMemoryMib,
     /** With a kernel: what it is told. */

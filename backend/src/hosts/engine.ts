@@ -112,6 +112,8 @@ export interface NodeSpec {
    */
   resume?: { memoryFile: string }
   nics: { mac: string; internet: boolean }[]
+  /** The machine has a port for the guest's agent. */
+  agent?: boolean
   /** NoCloud seed for the guest; null when the image does not read one. */
   seed: GuestSeed | null
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { nodeIdSchema } from '../domain/ids.js'
 import { EngineError, type NodeSpec } from './engine.js'
-import { macOf, machineName, qemuArguments, runsAs, type MachinePlan } from './machine.js'
+import { hasAgentPort, macOf, machineName, qemuArguments, runsAs, type MachinePlan } from './machine.js'
 
 const ID = nodeIdSchema.parse('0f8fad5b-d9cb-469f-a165-70867728950e')
 
@@ -170,6 +170,21 @@ describe("QEMU's arguments", () => {
     const withSeed = places(qemuArguments({ ...base, paths: { ...base.paths, seed: 'seed.iso' } }))
     expect(withSeed).toMatchObject(without)
     expect(new Set(Object.values(withSeed)).size).toBe(Object.keys(withSeed).length)
+  })
+
+  it("give the guest's agent a port only where the node has one, and change nothing else by it", () => {
+    const without = qemuArguments(plan())
+    const args = qemuArguments(plan({ agent: true }))
+    expect(args.filter((arg) => !without.includes(arg))).toEqual([
+      'socket,id=agent,path=run/0f8fad5bd9cb/io/agent,server=on,wait=off',
+      expect.stringContaining('"driver":"virtio-serial-pci"'),
+      expect.stringContaining('"name":"org.qemu.guest_agent.0"'),
+    ])
+    expect(jsonOf(args, '-device').at(-1)).toMatchObject({ driver: 'virtserialport', bus: 'agent-bus.0' })
+    expect([hasAgentPort(args), hasAgentPort(without)]).toEqual([true, false])
+    expect(qemuArguments(plan({ agent: false }))).toEqual(without)
+    const places = jsonOf(args, '-device').flatMap(({ addr }) => addr ?? [])
+    expect(new Set(places).size).toBe(places.length)
   })
 
   it('double a comma in the path of a socket, so that it stays a path', () => {

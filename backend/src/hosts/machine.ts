@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { qmpSocket, serialLog, serialSocket, vncSocket } from '../domain/layout.js'
+import { agentSocket, qmpSocket, serialLog, serialSocket, vncSocket } from '../domain/layout.js'
 import { rawFile } from './block-devices.js'
 import { diskArguments } from './disk-arguments.js'
 import type { NodeSpec } from './engine.js'
@@ -52,6 +52,7 @@ export function qemuArguments(plan: MachinePlan): string[] {
     ...plan.spec.nics.flatMap((nic, index) => nicArguments(nic, index)),
     ...deviceArguments(),
     ...channelArguments(plan.paths.io),
+    ...agentArguments(plan),
     ...confinementArguments(),
   ]
 }
@@ -179,6 +180,25 @@ function channelArguments(io: string): string[] {
     '-vnc',
     `unix:${option(vncSocket(io))},share=force-shared`, // a second viewer never throws out the first
   ]
+}
+
+/** By which qemu-guest-agent finds its port. */
+const AGENT_PORT = 'org.qemu.guest_agent.0'
+
+/** A virtio-serial bus with one port for the guest's agent. Of no more than two, because each costs the guest two queues. */
+function agentArguments({ spec, paths }: MachinePlan): string[] {
+  if (spec.agent !== true) return []
+  return [
+    '-chardev',
+    `socket,id=agent,path=${option(agentSocket(paths.io))},server=on,wait=off`,
+    ...device({ driver: 'virtio-serial-pci', id: 'agent-bus', max_ports: 2, addr: address(PCI.agent) }),
+    ...device({ driver: 'virtserialport', id: 'agent-port', bus: 'agent-bus.0', chardev: 'agent', name: AGENT_PORT }),
+  ]
+}
+
+/** Whether a machine with these arguments has a port for the guest's agent. Pure. */
+export function hasAgentPort(args: readonly string[]): boolean {
+  return args.some((arg, index) => args[index - 1] === '-device' && arg.includes(`"${AGENT_PORT}"`))
 }
 
 /** No new programs, no new rights, even for a guest that has taken QEMU over. */

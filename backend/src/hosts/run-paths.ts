@@ -1,5 +1,6 @@
 import { isAbsolute, relative } from 'node:path'
 import {
+  agentSocket,
   launchFile,
   nodeRunDir,
   pidFile,
@@ -30,6 +31,8 @@ export interface RunPaths {
   io: string
   qmp: string
   serial: string
+  /** Where the machine has a port for the guest's agent. */
+  agent: string
   vnc: string
   serialLog: string
   seed: string
@@ -53,6 +56,7 @@ export function runPathsIn(dir: string): RunPaths {
     io,
     qmp: qmpSocket(io),
     serial: serialSocket(io),
+    agent: agentSocket(io),
     vnc: vncSocket(io),
     serialLog: serialLog(io),
     seed: seedFile(io),

@@ -52,6 +52,7 @@ export function newNode(
     onStop: null,
     recording: null,
     keyboard: null,
+    agent: request.agent ?? image.guestAgent ?? false,
     desired: 'stopped',
     lastExit: null,
     generation: 0,

@@ -19,11 +19,11 @@ export const imagesThereSchema = z.object({
 /** The node as it is announced over there. */
 export function nodeTransfer(intent: SendIntent, imageSha256: string, disk: StandaloneDisk): NodeTransfer {
   const { source, name, replace, start, key } = intent
-  const { cpus, memoryMib, diskBytes, internet, guest } = source
+  const { cpus, memoryMib, diskBytes, internet, agent, guest } = source
   return {
     kind: 'node',
     key,
-    node: { name, cpus, memoryMib, diskBytes, internet, guest },
+    node: { name, cpus, memoryMib, diskBytes, internet, agent, guest },
     from: source.name,
     imageSha256,
     disk: { sha256: disk.sha256, sizeBytes: disk.sizeBytes },
@@ -49,7 +49,8 @@ export async function imageTransfer(
   image: Image,
   there: readonly ImageThere[],
 ): Promise<ImageTransfer> {
-  const { title, description, version, firmware, cloudInit, loginNotes, minimumMemoryMib, directBoot } = image
+  const { title, description, version, firmware, cloudInit, guestAgent, loginNotes, minimumMemoryMib, directBoot } =
+    image
   const sized = async (name: string, sha256: string) => ({
     sha256,
     sizeBytes: (await stat(imageFile(context.layout, name))).size,
@@ -59,10 +60,11 @@ export async function imageTransfer(
   const isTaken = there.some(({ id }) => id === image.id)
   const id = isTaken ? imageIdSchema.parse(`${image.id.slice(0, 50)}-${sha256.slice(0, 8)}`) : image.id
   const commandLine = directBoot?.commandLine ?? null
+  const about = { id, title, description, version, firmware, cloudInit, loginNotes, minimumMemoryMib, commandLine }
   return {
     kind: 'image',
     key: `${intent.key}-image`,
-    image: { id, title, description, version, firmware, cloudInit, loginNotes, minimumMemoryMib, commandLine },
+    image: guestAgent === undefined ? about : { ...about, guestAgent },
     disk: await sized(image.file, sha256),
     kernel: await boot(directBoot?.kernel),
     initrd: await boot(directBoot?.initrd),

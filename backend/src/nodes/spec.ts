@@ -29,6 +29,7 @@ export function specOf(record: NodeRecord, image: Image, layers: readonly Layer[
       ...record.drives.map((drive) => diskOf(drive, layers)),
     ],
     nics: [{ mac: record.mac, internet: record.internet }],
+    agent: record.agent,
     seed: image.cloudInit
       ? {
           // The id alone: cloud-init runs its first-boot steps once per instance id, and a rename is no new instance.

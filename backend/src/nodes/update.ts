@@ -4,8 +4,8 @@ import { recordOf, saveRecord, viewNode, type Actor, type NodesContext } from '.
 import { refuseTaken } from './new-record.js'
 
 /**
- * Name, what happens on stop, recording and keyboard: any time. CPUs and memory: when stopped. Internet: any time, applies
- * at the next start.
+ * Name, what happens on stop, recording and keyboard: any time. CPUs, memory and agent: when stopped. Internet: any time,
+ * applies at the next start.
  */
 export async function updateNode(
   context: NodesContext,
@@ -17,7 +17,7 @@ export async function updateNode(
   return context.locks.run(nodeId, `update-${JSON.stringify(request)}`, async () => {
     const record = recordOf(context, nodeId)
     const status = viewNode(context, record).status
-    const changesResources = request.cpus !== undefined || request.memoryMib !== undefined
+    const changesResources = [request.cpus, request.memoryMib, request.agent].some((value) => value !== undefined)
     const refusal =
       (changesResources ? nodeRefuses('changeResources', status) : undefined) ??
       (request.name === undefined ? undefined : nodeRefuses('rename', status))
@@ -33,6 +33,7 @@ export async function updateNode(
         if (request.cpus !== undefined) draft.cpus = request.cpus
         if (request.memoryMib !== undefined) draft.memoryMib = request.memoryMib
         if (request.internet !== undefined) draft.internet = request.internet
+        if (request.agent !== undefined) draft.agent = request.agent
         if (request.onStop !== undefined) draft.onStop = request.onStop
         if (request.recording !== undefined) draft.recording = request.recording
         if (request.keyboard !== undefined) draft.keyboard = request.keyboard
@@ -52,6 +53,7 @@ function describe(before: NodeRecord, request: UpdateNode): string {
     request.internet === undefined
       ? ''
       : `internet ${request.internet ? 'allowed' : 'not allowed'} from the next start`,
+    request.agent === undefined ? '' : `port for the guest's agent ${request.agent ? 'on' : 'off'}`,
     request.onStop === undefined ? '' : `when SandLabX is told to end: ${request.onStop ?? 'as all nodes'}`,
     request.recording === undefined ? '' : `recording ${RECORDING[String(request.recording)]}`,
     request.keyboard === undefined ? '' : `keyboard ${request.keyboard ?? 'the usual one'}`,

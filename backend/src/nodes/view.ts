@@ -71,6 +71,7 @@ export function viewOf(record: NodeRecord, image: Image | undefined, ownerLogin:
     onStop: record.onStop,
     recording: record.recording,
     keyboard: record.keyboard,
+    agent: record.agent,
     drivesPending: alive && isAfter(record.drivesChangedAt, seen.engine?.startedAt),
     actions: actionsOf(status),
   }

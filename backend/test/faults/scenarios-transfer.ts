@@ -35,6 +35,7 @@ async function receive(rooms: Rooms): Promise<void> {
       memoryMib: 64,
       diskBytes: image.virtualSizeBytes,
       internet: false,
+      agent: false,
       guest: { user: 'ada', passwordHash: null, sshKeys: [] },
     },
     from: 'elsewhere',

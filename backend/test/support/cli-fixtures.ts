@@ -46,6 +46,7 @@ export function aNode(changes: Partial<Record<keyof NodeView, unknown>> = {}): N
     onStop: null,
     recording: null,
     keyboard: null,
+    agent: false,
     actions: {
       start: null,
       stop: null,

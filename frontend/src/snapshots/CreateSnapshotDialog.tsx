@@ -27,7 +27,7 @@ export function CreateSnapshotDialog({ node, onClose }: { node: NodeView; onClos
     ...(note.trim() ? { note: note.trim() } : {}),
     ...(left.size > 0 ? { drives: chosen } : {}),
     ...(running && memory ? { memory: true } : {}),
-    ...(running && freeze ? { freeze: true } : {}),
+    ...(running && node.agent && freeze ? { freeze: true } : {}),
   }
   const problems = problemsOf(createSnapshotSchema, body)
   const nameProblem = taken.has(name) ? 'This node has a snapshot of that name' : problems['name']
@@ -80,10 +80,15 @@ export function CreateSnapshotDialog({ node, onClose }: { node: NodeView; onClos
             description="It comes back at the same screen. Takes as much room as the guest has memory in use."
           />
           <Checkbox
-            checked={freeze}
+            checked={node.agent && freeze}
+            disabled={!node.agent}
             onChange={(event) => setFreeze(event.currentTarget.checked)}
             label="Let the guest write everything out first"
-            description="Needs the guest agent inside; without one it is refused."
+            description={
+              node.agent
+                ? 'Its agent (qemu-guest-agent) freezes the file systems for a moment; refused when it does not answer.'
+                : 'This node has no port for a guest agent: switch it on in its settings while it is stopped.'
+            }
           />
         </>
       ) : (

@@ -52,7 +52,7 @@ function faceOf({ state }: TestBootReport) {
   return state === 'failure' ? ({ tone: 'bad', shape: 'cross' } as const) : ({ tone: 'boot', shape: 'half' } as const)
 }
 
-const SEEN = { login: 'a login prompt', text: 'the text' } as const
+const SEEN = { login: 'a login prompt', agent: 'an answer of the guest’s agent', text: 'the text' } as const
 
 /** `It booted: a login prompt after 8.4 s.` */
 export function verdict({ state, seen, tookMs }: Pick<TestBootReport, 'state' | 'seen' | 'tookMs'>): string {

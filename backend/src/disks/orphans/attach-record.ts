@@ -82,6 +82,7 @@ export async function recordFrom(
     onStop: former?.onStop ?? null,
     recording: former?.recording ?? null,
     keyboard: former?.keyboard ?? null,
+    agent: config?.agent ?? former?.agent ?? image.guestAgent ?? false,
     desired: 'stopped',
     lastExit: origin.sameNode ? (former?.lastExit ?? null) : null,
     generation: origin.sameNode ? (former?.generation ?? 0) : 0,

@@ -51,6 +51,7 @@ export function printNodeConfig(layout: Layout, record: NodeRecord, image: Image
       })),
     ],
     network: [{ type: 'user', mac: record.mac, internet: record.internet }],
+    agent: record.agent,
     id: record.id,
     image: record.imageId,
     imageSha256: record.base.sha256,

@@ -3,6 +3,7 @@ import { SandlabError } from '../../domain/error.js'
 import { memoryFileName, overlayApiPath } from '../../domain/layout.js'
 import type { Operation } from '../../domain/operation.js'
 import type { CreateSnapshot, Snapshot } from '../../domain/snapshot.js'
+import type { NodeRecord } from '../../domain/node.js'
 import type { LabState } from '../../domain/state.js'
 import { isAlive } from '../../nodes/clone-prepare.js'
 import { imageOf, recordOf, type Actor, type NodesContext } from '../../nodes/context.js'
@@ -159,7 +160,7 @@ function commitSnapshot(context: NodesContext, draft: LabState, intent: CreateIn
 function snapshotOf(
   intent: CreateIntent,
   { memory, consistency, operationId }: NonNullable<CreateIntent['taken']>,
-  { cpus, memoryMib }: { cpus: number; memoryMib: number },
+  { cpus, memoryMib, agent }: Pick<NodeRecord, 'cpus' | 'memoryMib' | 'agent'>,
 ): Snapshot {
   const { snapshotId, nodeId, name, note, parentId, automatic, at, actor, disks } = intent
   return {
@@ -174,6 +175,7 @@ function snapshotOf(
     automatic,
     cpus,
     memoryMib,
+    agent,
     createdAt: at,
     actorLogin: actor.login,
     operationId,

@@ -223,7 +223,8 @@ function commitRestore(draft: LabState, intent: RestoreIntent): void {
   }
   requireSame(record, intent)
   for (const { driveId, layerId, diskBytes } of disks) standOn(record, driveId, { kind: 'layer', layerId }, diskBytes)
-  if (resume) Object.assign(record, { cpus: snapshot.cpus, memoryMib: snapshot.memoryMib })
+  if (resume)
+    Object.assign(record, { cpus: snapshot.cpus, memoryMib: snapshot.memoryMib, agent: snapshot.agent ?? false })
   record.updatedAt = at
   const text = `Restored to the snapshot ${snapshot.name}. What was on its disks is in the trash.`
   record.events = [{ at, kind: 'changed' as const, text, actorLogin: actor.login }, ...record.events].slice(0, 100)

@@ -51,4 +51,8 @@ export async function watchBoot(
   }
 }
 
-const WORDS = { login: 'It boots: a login prompt is there.', text: 'It boots: the text is there.' } as const
+const WORDS = {
+  login: 'It boots: a login prompt is there.',
+  agent: "It boots: the guest's agent answers.",
+  text: 'It boots: the text is there.',
+} as const

@@ -4,6 +4,7 @@ import { lazy, Suspense, useState } from 'react'
 import { useNode } from '../../api/nodes.js'
 import { ActionButton } from '../../components/ActionButton.js'
 import { Section } from '../../components/Section.js'
+import { AgentSetting } from './AgentSetting.js'
 import { InternetSetting } from './InternetSetting.js'
 import classes from './SettingsTab.module.css'
 import { ResourcesForm } from './ResourcesForm.js'
@@ -29,6 +30,12 @@ export function SettingsTab() {
       </Section>
       <Section title="Network" description="Whether the guest reaches the internet. Staff decide.">
         <InternetSetting node={node} />
+      </Section>
+      <Section
+        title="Guest agent"
+        description="By it SandLabX asks the guest to write everything out before a snapshot, sets its clock after a resume, and sees that a test boot has come up."
+      >
+        <AgentSetting node={node} />
       </Section>
       <Section title="Delete" description="Its disk is kept unless you ask otherwise.">
         <DeleteSetting node={node} />
