@@ -12,7 +12,7 @@ import { ERRNOS } from './strace.js'
 export interface ErrnoOptions extends PartOptions {
   drill?: string
   /** No more points than these. */
-  most?: number
+  most?: number | undefined
   /** Every how many-th point of each operation; 1: all. */
   every: number
   only?: Point

@@ -17,7 +17,7 @@ const RESTARTS_SAMPLED = 5
 export interface KillOptions extends PartOptions {
   drill?: string
   /** No more points than these. */
-  most?: number
+  most?: number | undefined
   /** Every how many-th point of each operation; 1: all. */
   every: number
   only?: Point

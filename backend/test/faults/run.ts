@@ -8,8 +8,9 @@ import { runPowerCuts } from './power.js'
 import { failuresOf, reportOf, writeReport } from './report.js'
 import type { PartOptions, Result } from './result.js'
 
-const USAGE = `npm run faults -- [--only PART[,PART…]] [--seed N] [--point POINT] [--short] [--report FILE.md]
+const USAGE = `npm run faults -- [--only PART[,PART…]] [--seed N] [--point POINT] [--short] [--most N] [--report FILE.md]
   PART    kills errnos power corruption backends strangers
+  N       no more kills, and no more errors, than these, in even steps over all operations
   POINT   <operation>:<syscall>:<n>[:<errno>], or <operation>:<syscall>:<n>+boot:<syscall>:<n>: this one alone`
 
 /** Exit 3 when anything was lost, half made or leaked. */
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '20261121' },
     point: { type: 'string' },
     short: { type: 'boolean', default: false },
+    most: { type: 'string' },
     report: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -33,10 +35,11 @@ const options: PartOptions = {
   log: (text) => process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`),
 }
 const every = values.short ? 10 : 1
+const most = values.most === undefined ? undefined : Number(values.most)
 
 const PARTS: Record<string, () => Promise<Result | Result[]>> = {
-  kills: () => runKills({ ...options, every }),
-  errnos: () => runErrnos({ ...options, every }),
+  kills: () => runKills({ ...options, every, most }),
+  errnos: () => runErrnos({ ...options, every, most }),
   power: () => runPowerCuts({ ...options, cuts: values.short ? 6 : 200 }),
   corruption: () => runCorruption(options),
   backends: () => runBackends(options),
