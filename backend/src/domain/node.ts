@@ -148,6 +148,13 @@ export const sshKeySchema = z
     'one OpenSSH public key',
   )
 
+/**
+ * By what its guest reaches its root disk and its network cards. A guest that was installed on an older SandLabX has an
+ * IDE disk and an e1000 card, and may know its disk as `/dev/sda`.
+ */
+export const nodeDevicesSchema = z.strictObject({ disk: z.enum(['virtio', 'ide']), card: z.enum(['virtio', 'e1000']) })
+export type NodeDevices = z.infer<typeof nodeDevicesSchema>
+
 const cpusSchema = z.int().min(1).max(64)
 const memoryMibSchema = z.int().min(64).max(1_048_576)
 const diskBytesSchema = z
@@ -229,6 +236,8 @@ export const nodeRecordSchema = z.object({
   keyboard: keyboardSchema.nullable().default(null),
   /** Its machine has a port for qemu-guest-agent in the guest. Before start only. */
   agent: z.boolean().default(false),
+  /** Absent: virtio. Never changes: its guest was installed on these. */
+  devices: nodeDevicesSchema.optional(),
   desired: z.enum(['running', 'stopped']),
   lastExit: lastExitSchema.nullable(),
   /** Grows with each start; part of what a running process must match to be adopted. */

@@ -31,6 +31,7 @@ export const OPERATION_KINDS = [
   'storage.discard',
   'storage.verify',
   'storage.repair',
+  'lab.migrate',
 ] as const
 export const OPERATION_STATES = ['running', 'succeeded', 'failed', 'cancelled', 'lost'] as const
 

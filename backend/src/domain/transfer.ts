@@ -27,6 +27,7 @@ export const nodeTransferSchema = z.strictObject({
     diskBytes: record.diskBytes,
     internet: z.boolean(),
     agent: record.agent,
+    devices: record.devices,
     guest: record.guest,
   }),
   /** Its name where it comes from, for its history. */

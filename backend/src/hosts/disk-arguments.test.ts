@@ -35,6 +35,23 @@ function jsonOf(spec: NodeSpec, option: string): Record<string, unknown>[] {
 }
 
 describe("QEMU's options for drives", () => {
+  it('put the root disk of a guest that was installed on one on IDE, and only that', () => {
+    const legacy: NodeSpec = { ...specWith(root, data), devices: { disk: 'ide', card: 'e1000' } }
+    const [first, second] = jsonOf(legacy, '-device')
+    expect(first).toMatchObject({ driver: 'ide-hd', bus: 'ide.0', unit: 0, id: 'disk-root', bootindex: 1 })
+    expect(first).not.toHaveProperty('addr')
+    expect(second).toMatchObject({ driver: 'virtio-blk-pci', id: 'disk-logs' })
+    const limits = { ...NO_LIMITS, bytesPerSecond: 1 }
+    const limited = [
+      { ...root, limits },
+      { ...data, limits },
+    ]
+    expect(throttles(limited, legacy.devices).map(({ id }) => id)).toEqual([
+      '/machine/peripheral/disk-root',
+      '/machine/peripheral/disk-logs/virtio-backend',
+    ])
+  })
+
   it('name each by its id, which the guest sees as serial number, at a place of its own after the root disk', () => {
     const devices = jsonOf(specWith(root, data, { ...data, id: 'db' }), '-device')
     expect(devices.map(({ id, serial, addr, bootindex }) => [id, serial, addr, bootindex])).toEqual([

@@ -42,12 +42,17 @@ export function diskArguments(spec: NodeSpec, places: DiskPlaces): string[] {
     })
   return [
     ...(rootChain ? blockdev(overlayChain('root', rootChain)) : []),
-    ...(rootChain ? diskDevice({ id: 'root', drive: 'root', slot: PCI.root, bootIndex: 1, cache: root?.cache }) : []),
+    ...(rootChain ? rootDevice(spec, root?.cache) : []),
     // A disk, not a CD: Debian's and Alpine's cloud kernels have no driver for a CD, all have virtio.
     ...(places.seed === null ? [] : blockdev(rawFile('seed', places.seed, true))),
     ...(places.seed === null ? [] : diskDevice({ id: 'seed', drive: 'seed', slot: PCI.seed })),
     ...data,
   ]
+}
+
+function rootDevice(spec: NodeSpec, cache: DriveSettings['cache'] | undefined): string[] {
+  const disk = { id: 'root', drive: 'root', slot: PCI.root, bootIndex: 1, cache }
+  return spec.devices?.disk === 'ide' ? ideDevice(disk) : diskDevice(disk)
 }
 
 interface DiskDevice {
@@ -62,18 +67,28 @@ interface DiskDevice {
  * The guest finds a disk by its serial number, the drive's id, of which virtio shows 20 letters. On an error of the
  * host's disk the guest is paused, not told: after the cause is gone it goes on unharmed.
  */
-function diskDevice({ id, drive, slot, bootIndex, cache }: DiskDevice): string[] {
-  const properties = {
-    driver: 'virtio-blk-pci',
+function diskDevice({ slot, ...disk }: DiskDevice): string[] {
+  return device({ driver: 'virtio-blk-pci', addr: `0x${slot.toString(16)}`, ...propertiesOf(disk) })
+}
+
+/** The first disk of the machine's own IDE controller: what a guest knows as `/dev/sda`. */
+function ideDevice({ slot: _slot, ...disk }: DiskDevice): string[] {
+  return device({ driver: 'ide-hd', bus: 'ide.0', unit: 0, ...propertiesOf(disk) })
+}
+
+function propertiesOf({ id, drive, bootIndex, cache }: Omit<DiskDevice, 'slot'>) {
+  return {
     id: `disk-${id}`,
     drive,
-    addr: `0x${slot.toString(16)}`,
     serial: id,
     werror: 'stop',
     rerror: 'stop',
     ...(bootIndex === undefined ? {} : { bootindex: bootIndex }),
     ...(cache === 'writethrough' ? { 'write-cache': 'off' } : {}),
   }
+}
+
+function device(properties: object): string[] {
   return ['-device', JSON.stringify(properties)]
 }
 
@@ -85,18 +100,21 @@ function blockdev(node: object): string[] {
  * QMP's `block_set_io_throttle` for each disk that has limits. At the device and not in the graph, which snapshots and
  * merges change while the guest runs. Pure.
  */
-export function throttles(disks: readonly DiskSpec[]): Record<string, unknown>[] {
-  return disks.flatMap(({ id, limits }) => (limits && hasLimits(limits) ? [throttleOf(id, limits)] : []))
+export function throttles(disks: readonly DiskSpec[], devices?: NodeSpec['devices']): Record<string, unknown>[] {
+  return disks.flatMap(({ id, role, limits }) => {
+    const isIde = role === 'root' && devices?.disk === 'ide'
+    return limits && hasLimits(limits) ? [throttleOf(id, limits, isIde)] : []
+  })
 }
 
 function hasLimits(limits: DriveLimits): boolean {
   return Object.keys(NO_LIMITS).some((name) => limits[name as keyof DriveLimits] !== null) // its own keys
 }
 
-function throttleOf(id: string, limits: DriveLimits): Record<string, unknown> {
+function throttleOf(id: string, limits: DriveLimits, isIde: boolean): Record<string, unknown> {
   const { bytesPerSecond, operationsPerSecond, burstBytesPerSecond, burstOperationsPerSecond } = limits
   return {
-    id: `/machine/peripheral/disk-${id}/virtio-backend`, // the PCI device only carries it
+    id: `/machine/peripheral/disk-${id}${isIde ? '' : '/virtio-backend'}`, // virtio's PCI device only carries it
     bps: bytesPerSecond ?? 0,
     bps_rd: 0,
     bps_wr: 0,

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { ConsoleKind } from '../domain/console.js'
 import type { NodeId } from '../domain/ids.js'
 import type { DirectBoot, Fingerprint } from '../domain/image.js'
+import type { NodeDevices } from '../domain/node.js'
 import type { DiskSpec, LiveDisks } from './engine-disks.js'
 
 /**
@@ -114,6 +115,8 @@ export interface NodeSpec {
   nics: { mac: string; internet: boolean }[]
   /** The machine has a port for the guest's agent. */
   agent?: boolean
+  /** Absent: virtio. Further disks and the seed are on virtio always. */
+  devices?: NodeDevices
   /** NoCloud seed for the guest; null when the image does not read one. */
   seed: GuestSeed | null
 }

@@ -139,7 +139,7 @@ async function runUntilReady(context: EngineContext, run: Run, circumstances: Ci
 async function ready(context: EngineContext, run: Run, circumstances: Circumstances): Promise<void> {
   const { disks, resume } = circumstances.spec
   const [client] = await Promise.all([answering(context, run), recordProcess(run)])
-  for (const limits of throttles(disks)) await client.run('block_set_io_throttle', limits)
+  for (const limits of throttles(disks, circumstances.spec.devices)) await client.run('block_set_io_throttle', limits)
   const lifeline = run.child?.stdio[3] as Socket | null | undefined // made as a pipe above
   if (lifeline) await openEgress(context, run, lifeline, circumstances.user).finally(() => lifeline.destroy())
   if (resume) {

@@ -38,6 +38,12 @@ function jsonOf(args: string[], option: string): Record<string, unknown>[] {
 }
 
 describe("QEMU's arguments", () => {
+  it('give a guest that was installed on one an e1000 card, with its own address and nothing to boot from', () => {
+    const args = qemuArguments(plan({ devices: { disk: 'ide', card: 'e1000' } }))
+    const card = jsonOf(args, '-device').find(({ id }) => id === 'nic0')
+    expect(card).toMatchObject({ driver: 'e1000', mac: '02:11:22:33:44:55', romfile: '' })
+  })
+
   it('name the machine by a versioned type, its id and its generation, with the guest held', () => {
     const args = qemuArguments(plan())
     expect(valuesOf(args, '-machine')).toEqual(['pc-i440fx-7.2,usb=off,dump-guest-core=off'])

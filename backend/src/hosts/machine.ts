@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { agentSocket, qmpSocket, serialLog, serialSocket, vncSocket } from '../domain/layout.js'
+import type { NodeDevices } from '../domain/node.js'
 import { rawFile } from './block-devices.js'
 import { diskArguments } from './disk-arguments.js'
 import type { NodeSpec } from './engine.js'
@@ -49,7 +50,7 @@ export function qemuArguments(plan: MachinePlan): string[] {
     ...processorArguments(plan),
     ...firmwareArguments(plan),
     ...diskArguments(plan.spec, plan.paths),
-    ...plan.spec.nics.flatMap((nic, index) => nicArguments(nic, index)),
+    ...plan.spec.nics.flatMap((nic, index) => nicArguments(nic, index, plan.spec.devices?.card)),
     ...deviceArguments(),
     ...channelArguments(plan.paths.io),
     ...agentArguments(plan),
@@ -130,14 +131,14 @@ function firmwareArguments({ spec, paths }: MachinePlan): string[] {
  * User networking. `restrict=on`: the guest reaches nothing beyond QEMU. `off`: it reaches what QEMU reaches, which is in
  * a network of its own; IPv6 leads nowhere from there.
  */
-function nicArguments(nic: NodeSpec['nics'][number], index: number): string[] {
+function nicArguments(nic: NodeSpec['nics'][number], index: number, card: NodeDevices['card'] = 'virtio'): string[] {
   const id = `net${index}`
   return [
     '-netdev',
     `user,id=${id},net=10.0.${2 + index}.0/24,restrict=${nic.internet ? 'off,ipv6=off' : 'on'}`,
     // No option ROM: nothing boots from the network, and iPXE would delay each start.
     ...device({
-      driver: 'virtio-net-pci',
+      driver: card === 'e1000' ? 'e1000' : 'virtio-net-pci',
       id: `nic${index}`,
       netdev: id,
       mac: nic.mac,

@@ -19,11 +19,11 @@ export const imagesThereSchema = z.object({
 /** The node as it is announced over there. */
 export function nodeTransfer(intent: SendIntent, imageSha256: string, disk: StandaloneDisk): NodeTransfer {
   const { source, name, replace, start, key } = intent
-  const { cpus, memoryMib, diskBytes, internet, agent, guest } = source
+  const { cpus, memoryMib, diskBytes, internet, agent, devices, guest } = source
   return {
     kind: 'node',
     key,
-    node: { name, cpus, memoryMib, diskBytes, internet, agent, guest },
+    node: { name, cpus, memoryMib, diskBytes, internet, agent, ...(devices ? { devices } : {}), guest },
     from: source.name,
     imageSha256,
     disk: { sha256: disk.sha256, sizeBytes: disk.sizeBytes },

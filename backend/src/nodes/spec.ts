@@ -30,6 +30,7 @@ export function specOf(record: NodeRecord, image: Image, layers: readonly Layer[
     ],
     nics: [{ mac: record.mac, internet: record.internet }],
     agent: record.agent,
+    ...(record.devices ? { devices: record.devices } : {}),
     seed: image.cloudInit
       ? {
           // The id alone: cloud-init runs its first-boot steps once per instance id, and a rename is no new instance.

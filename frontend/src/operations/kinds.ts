@@ -30,6 +30,7 @@ export const KIND_WORDS: Record<OperationKind, string> = {
   'storage.discard': 'Discard a disk',
   'storage.verify': 'Verify storage',
   'storage.repair': 'Repair storage',
+  'lab.migrate': 'Bring an older SandLabX in',
 }
 
 /** A newer server may know kinds that this page does not. */

@@ -83,6 +83,7 @@ export async function recordFrom(
     recording: former?.recording ?? null,
     keyboard: former?.keyboard ?? null,
     agent: config?.agent ?? former?.agent ?? image.guestAgent ?? false,
+    ...(former?.devices ? { devices: former.devices } : {}),
     desired: 'stopped',
     lastExit: origin.sameNode ? (former?.lastExit ?? null) : null,
     generation: origin.sameNode ? (former?.generation ?? 0) : 0,
