@@ -1,8 +1,11 @@
 import { SERIAL_REPLAY_BYTES, type SerialClientMessage, serialClientMessageSchema } from '../domain/console.js'
 import type { NodeId } from '../domain/ids.js'
+import { CUT_WORDS, type RecordingCut } from '../domain/recording.js'
 import type { NodeEngine } from '../hosts/engine.js'
 import type { Logger } from '../system/log.js'
 import type { EndCause } from './node-running.js'
+import { followLine, type LineRecorder } from './recording/line-recorder.js'
+import type { RunningText } from './recording/recordings.js'
 import { createSerialControl } from './serial-control.js'
 import { openSerialLine } from './serial-line.js'
 import { replayOf } from './serial-replay.js'
@@ -34,6 +37,8 @@ export interface SerialHubOptions {
   onChange: () => void
   /** This viewer's line has ended. */
   endSession: (session: ConsoleSession, cause: EndCause) => void
+  /** Begins to record what the line says; asked when the first viewer comes who was told that it is recorded. */
+  record?: (onCut: (cut: RecordingCut) => void) => RunningText
   /** Nothing of this hub is left; another may be opened. */
   onClosed: () => void
 }
@@ -48,6 +53,9 @@ export function createSerialHub(options: SerialHubOptions): SerialHub {
   let lingering: NodeJS.Timeout | undefined
   const heldBack = new Set<ConsoleSession>()
   let closed = false
+  let recorder: LineRecorder | undefined
+  /** Why it records no more although it was said. */
+  let recordingCut: RecordingCut | undefined
 
   const line = openSerialLine({
     engine,
@@ -69,6 +77,7 @@ export function createSerialHub(options: SerialHubOptions): SerialHub {
     setImmediate(() => {
       pumping = false
       for (const viewer of viewers.values()) viewer.pump()
+      recorder?.pump()
     })
   }
 
@@ -86,6 +95,7 @@ export function createSerialHub(options: SerialHubOptions): SerialHub {
     if (closed) return
     closed = true
     clearTimeout(lingering)
+    stopRecording()
     line.close()
     options.onClosed()
   }
@@ -95,11 +105,36 @@ export function createSerialHub(options: SerialHubOptions): SerialHub {
     if (!viewers.has(viewer.session.id)) return
     const isCut = line.history.end >= SERIAL_REPLAY_BYTES
     viewer.begin(replayOf(line.history.tail(SERIAL_REPLAY_BYTES), isCut))
+    if (viewer.session.recorded) startRecording(viewer.session)
     options.onChange()
+  }
+
+  /** From here on: what the line said before was not announced. */
+  function startRecording(session: ConsoleSession): void {
+    if (recordingCut !== undefined) return tellCut(session, recordingCut)
+    if (!recorder && options.record) recorder = followLine(line.history, options.record(cutRecording))
+    recorder?.joined(session)
+  }
+
+  function stopRecording(): void {
+    recorder?.end()
+    recorder = undefined
+    recordingCut = undefined
+  }
+
+  function cutRecording(cut: RecordingCut): void {
+    recordingCut = cut
+    for (const { session } of viewers.values()) if (session.recorded) tellCut(session, cut)
+  }
+
+  function tellCut({ socket }: ConsoleSession, cut: RecordingCut): void {
+    socket.tell({ type: 'recorded', recorded: false, reason: CUT_WORDS[cut] })
   }
 
   function leave(session: ConsoleSession): void {
     if (!viewers.delete(session.id)) return
+    recorder?.left(session)
+    if (![...viewers.values()].some((viewer) => viewer.session.recorded)) stopRecording()
     control.leave(session.id)
     heldBack.delete(session)
     showWriter()
@@ -107,7 +142,10 @@ export function createSerialHub(options: SerialHubOptions): SerialHub {
   }
 
   function showWriter(): void {
-    for (const { session } of viewers.values()) session.writer = session.id === control.writerId
+    for (const { session } of viewers.values()) {
+      session.writer = session.id === control.writerId
+      if (session.writer && session.size) recorder?.resized(session.size)
+    }
     options.onChange()
   }
 
@@ -125,6 +163,7 @@ export function createSerialHub(options: SerialHubOptions): SerialHub {
         return viewer.acknowledge(message.bytes)
       case 'resize':
         session.size = { columns: message.columns, rows: message.rows }
+        if (session.writer) recorder?.resized(session.size)
         return options.onChange()
       case 'take-control':
         control.take(session.id)

@@ -83,6 +83,8 @@ export type SerialServerMessage =
   /** The reader was too slow and lost this many bytes; the log has them. */
   | { type: 'skipped'; bytes: number }
   | { type: 'node-stopped' }
+  /** It is no longer as `hello` said; `reason` in words, where it is not because somebody switched it. */
+  | { type: 'recorded'; recorded: boolean; reason: string | null }
   /** To screens that are shown directly because no guacd answered: one answers again. */
   | { type: 'guacamole'; answers: boolean }
 
