@@ -12,6 +12,7 @@ import { createServer } from './api/server.js'
 import type { Lab, Services } from './api/services.js'
 import type { Config } from './config.js'
 import { createConsoles } from './consoles/gateway.js'
+import { createLabRecordings } from './consoles/recording/lab-recordings.js'
 import { isSandlabError } from './domain/error.js'
 import { aliveFile, auditSpoolFile, consoleHistorySpoolFile, secretFile } from './domain/layout.js'
 import { createDisks } from './disks/disks.js'
@@ -294,6 +295,8 @@ async function makeLab(
   closing.push(async () => disks.close())
   // After the journal: an operation that was killed takes its files back first.
   await sweepImageFolders(config.layout, { keepStaging: (transactions.recovery?.failed.length ?? 0) > 0 })
+  const recordings = await createLabRecordings({ layout: config.layout, log, store, disks })
+  closing.push(() => recordings.close())
   const visits = createConsoleVisits({
     history: services.consoleHistory,
     audit: services.audit,
@@ -313,7 +316,7 @@ async function makeLab(
   })
   closing.push(async () => consoles.close())
   log.info({ adopted: nodes.report.adopted, crashed: nodes.report.crashed, broken: nodes.report.broken }, 'reconciled')
-  return { store, engine, nodes, disks, consoles, operations, transactions, uploads }
+  return { store, engine, nodes, disks, consoles, recordings, operations, transactions, uploads }
 }
 
 function connectLiveUpdates(services: Services, http: Server) {

@@ -32,6 +32,7 @@ export function sampleSpaceReport(change: Partial<Record<keyof SpaceReport, unkn
     trashBytes: 4 * GIB,
     orphanBytes: 2 * GIB,
     stagingBytes: 0,
+    recordingsBytes: 0,
     overcommit: 1.5,
     ...change,
   } as SpaceReport // the ids are brands over strings

@@ -10,6 +10,7 @@ import { imageRoutes } from './routes/images.js'
 import { nodeRoutes } from './routes/nodes.js'
 import { operationRoutes } from './routes/operations.js'
 import { orphanRoutes } from './routes/orphans.js'
+import { recordingRoutes } from './routes/recordings.js'
 import { resetRoutes } from './routes/reset.js'
 import { sessionRoutes } from './routes/session.js'
 import { settingsRoutes } from './routes/settings.js'
@@ -44,6 +45,7 @@ export function allRoutes(): Route[] {
     ...cloneRoutes,
     ...consoleRoutes,
     ...consoleHistoryRoutes,
+    ...recordingRoutes,
     ...imageRoutes,
     ...transferRoutes,
     ...operationRoutes,

@@ -3,6 +3,7 @@ import type { Bus } from '../events/bus.js'
 import { SandlabError } from '../domain/error.js'
 import type { HealthCheck } from '../domain/health.js'
 import type { Consoles } from '../consoles/gateway.js'
+import type { Recordings } from '../consoles/recording/recordings.js'
 import type { Disks } from '../disks/disks.js'
 import type { NodeEngine } from '../hosts/engine.js'
 import type { Uploads } from '../images/uploads.js'
@@ -29,6 +30,7 @@ export interface Lab {
   nodes: Nodes
   disks: Disks
   consoles: Consoles
+  recordings: Recordings
   operations: Operations
   transactions: Transactions
   uploads: Uploads

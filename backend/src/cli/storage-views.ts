@@ -70,6 +70,7 @@ export function spaceLines(io: Io, space: SpaceReport): string[] {
         [space.trashBytes, 'the trash'],
         [space.orphanBytes, 'orphaned storage'],
         [space.stagingBytes, 'work under way'],
+        [space.recordingsBytes, 'recordings of consoles'],
       ],
     ],
   ]

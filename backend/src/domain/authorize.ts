@@ -16,6 +16,8 @@ export const ACTIONS = [
   'node.snapshot',
   'node.reset',
   'node.drives',
+  'node.record',
+  'recording.replay',
   'trash.list',
   'trash.restore',
   'trash.purge',
@@ -62,6 +64,8 @@ const REACH: Record<Action, Record<Role, Reach>> = {
   'node.snapshot': { student: 'own', instructor: 'students', administrator: 'any' },
   'node.reset': { student: 'own', instructor: 'students', administrator: 'any' },
   'node.drives': { student: 'no', instructor: 'students', administrator: 'any' }, // they take room; seeing them is node.read
+  'node.record': { student: 'no', instructor: 'students', administrator: 'any' }, // whether its consoles are recorded
+  'recording.replay': { student: 'no', instructor: 'students', administrator: 'any' }, // and delete; owners see that they exist
   'trash.list': { student: 'any', instructor: 'any', administrator: 'any' }, // filtered by trash.restore
   'trash.restore': { student: 'own', instructor: 'students', administrator: 'any' },
   'trash.purge': { student: 'own', instructor: 'students', administrator: 'any' },

@@ -152,6 +152,8 @@ export const spaceReportSchema = z
     orphanBytes: z.number(),
     /** Half-done work: staging, uploads. */
     stagingBytes: z.number(),
+    /** What consoles have shown. */
+    recordingsBytes: z.number(),
     /** All virtual sizes over what there is room for: 1.5 means that full disks would not fit. */
     overcommit: z.number(),
   })

@@ -3,6 +3,7 @@ import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
 import { allRoutes } from '../../src/api/routes.js'
 import { addTestImage, startTestLab, type Client, type Person, type TestLab } from '../support/lab.js'
+import { until } from '../support/until.js'
 
 /** `yes`: let in (whatever then happens); `no`: 403; `none`: 404 as if absent; `who`: 401. */
 type Verdict = 'yes' | 'no' | 'none' | 'who'
@@ -83,6 +84,10 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'get /api/nodes/{id}/events': { expected: ownNode() },
   'post /api/nodes/{id}/consoles': { expected: ownNode(), body: { kind: 'serial' } },
   'get /api/nodes/{id}/console-history': { expected: ownNode() },
+  'get /api/nodes/{id}/recordings': { expected: ownNode() },
+  'get /api/recordings': { expected: teachers() },
+  'get /api/recordings/{id}/data': { expected: drivesOf() }, // its owner may know of it, and not replay it
+  'delete /api/recordings/{id}': { expected: drivesOf() },
   'get /api/nodes/{id}/viewers': { expected: ownNode() },
   'post /api/nodes/{id}/keys': { expected: ownNode(), body: { keys: ['a'] } },
   'post /api/nodes/{id}/type': { expected: ownNode(), body: { text: 'a' } },
@@ -205,6 +210,12 @@ async function freshId(path: string): Promise<string> {
       (op) => new Promise((_resolve, reject) => op.signal.addEventListener('abort', () => reject(op.signal.reason))),
     )
     return started.operation.id
+  }
+  if (path.startsWith('/api/recordings/')) {
+    const nodeId = await freshId('/api/nodes/')
+    parts!.recordings.beginText(nodeId as never, 'serial', () => undefined).end()
+    await until(() => parts!.recordings.list(nodeId)[0]?.endedAt !== null)
+    return parts!.recordings.list(nodeId)[0]!.id
   }
   if (path.startsWith('/api/images/')) return `image-${serial}`
   return '00000000-0000-4000-8000-000000000000'

@@ -251,6 +251,7 @@ describe('sandlabx storage space', () => {
       trashBytes: 2 * GIB,
       orphanBytes: 0,
       stagingBytes: 0,
+      recordingsBytes: 0,
       overcommit: 1.5,
     }
     await serve({ 'GET /api/storage/space': { body: { space } } })

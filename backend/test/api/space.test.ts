@@ -49,7 +49,8 @@ const total = (space: SpaceReport) =>
   space.nodes.reduce((sum, { drivesBytes }) => sum + drivesBytes, 0) +
   space.trashBytes +
   space.orphanBytes +
-  space.stagingBytes
+  space.stagingBytes +
+  space.recordingsBytes
 
 it('counts each file once, so that the sum is what the folders hold', async () => {
   const source = await node('source')

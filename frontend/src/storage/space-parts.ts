@@ -1,7 +1,7 @@
 import type { SpaceReport } from '@domain/storage.js'
 import type { StorageTab } from '../search.js'
 
-export type PartKey = 'nodes' | 'drives' | 'snapshots' | 'images' | 'trash' | 'orphans' | 'staging' | 'other' | 'free'
+export type PartKey = 'nodes' | 'drives' | 'snapshots' | 'images' | 'trash' | 'orphans' | 'staging' | 'recordings' | 'other' | 'free'
 
 /** One stretch of the bar. */
 export interface SpacePart {
@@ -39,6 +39,7 @@ export function spaceParts(space: SpaceReport): SpacePart[] {
     { key: 'trash', label: 'Trash', bytes: space.trashBytes, tab: 'trash' },
     { key: 'orphans', label: 'Orphans', bytes: space.orphanBytes, tab: 'orphans' },
     { key: 'staging', label: 'Work under way', bytes: space.stagingBytes, tab: null },
+    { key: 'recordings', label: 'Recordings', bytes: space.recordingsBytes, tab: null },
   ]
   const ours = sum(parts.map(({ bytes }) => bytes))
   const other = Math.max(0, total - free - ours)

@@ -123,6 +123,7 @@ export const nodeRoutes = [
     async handle(context) {
       const record = nodeFor(context, 'node.update')
       if (context.body.internet === true) nodeFor(context, 'node.allowInternet')
+      if (context.body.recording !== undefined) nodeFor(context, 'node.record')
       context.about({ type: 'node', id: record.id, name: record.name, details: context.body })
       return { node: await labOf(context.services).nodes.update(record.id, context.body, actorOf(context)) }
     },

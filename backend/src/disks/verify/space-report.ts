@@ -12,6 +12,7 @@ import {
   memoryFile,
   overlayStagingDir,
   quarantineDir,
+  recordingsDir,
   sidecarFile,
   trashDir,
   uefiVariablesFile,
@@ -54,6 +55,7 @@ export async function lookAtSpace(context: NodesContext): Promise<SpaceReport> {
   const orphanBytes = await sum(orphans.map(({ disk }) => counter.file(`${layout[disk.place]}/${disk.name}`)))
   const folders = [overlayStagingDir, liveLayersDir, ephemeralDir, imageStagingDir, quarantineDir]
   const stagingBytes = await sum(folders.map((folder) => counter.folder(folder(layout))))
+  const recordingsBytes = await counter.folder(recordingsDir(layout))
   const fileSystems = await fileSystemsOf(context)
   return {
     at: context.now().toISOString(),
@@ -64,6 +66,7 @@ export async function lookAtSpace(context: NodesContext): Promise<SpaceReport> {
     trashBytes,
     orphanBytes,
     stagingBytes,
+    recordingsBytes,
     overcommit: overcommitOf(nodes, fileSystems[0]?.freeBytes ?? 0),
   }
 }
