@@ -5,6 +5,7 @@ import { attachQmp, observe } from './attach.js'
 import { EngineError } from './engine.js'
 import { putAway } from './finish.js'
 import { takeBackNow } from './freezer.js'
+import { catchUp } from './guest-freeze.js'
 import { readLaunchRecord, type LaunchRecord } from './launch-record.js'
 import { hasLayer } from './live-layer.js'
 import { runsAs } from './machine.js'
@@ -90,6 +91,7 @@ async function takeOver(context: EngineContext, run: Run): Promise<void> {
     }
     context.log.info({ nodeId: run.id, pid: run.launch.process?.pid }, 'adopted a running node')
     await thaw(context, run)
+    if (run.launch.agentDue) void catchUp(context, run)
   } catch (error) {
     run.phase = 'unknown'
     run.reason = error instanceof EngineError ? error.message : SILENT

@@ -43,7 +43,7 @@ export interface SnapshotRequest {
    * still until it is written: some 0.5 s for each 100 MB in use.
    */
   memoryFile?: string
-  /** Asks the guest's agent to write out everything first. */
+  /** The guest's agent writes everything out first, and holds the guest's writes until it is done. */
   freeze?: boolean
 }
 
@@ -55,6 +55,8 @@ export interface SnapshotResult {
   pauseMs: number
   /** The agent had written everything out. */
   frozen: boolean
+  /** How long the guest's writes waited for that, at most; milliseconds. Null: it was not frozen. */
+  frozenMs: number | null
 }
 
 export interface MergeRequest {
@@ -88,9 +90,11 @@ export interface LiveDisks {
    * not yet on its disks is not in it, unless `freeze`: as after a power cut.
    *
    * The same key again, while the engine lives, gives the same answer. Rejects with `not-found` when the node is not
-   * running; `unsupported` when `capabilities.liveSnapshot` (or, with `freeze`, `guestAgent`) is false; `conflict` (retry)
+   * running; `unsupported` when `capabilities.liveSnapshot` is false or, with `freeze`, no agent of the guest answers
+   * within a few seconds, or it refuses; `timeout` when it could not write everything out in time; `conflict` (retry)
    * while a disk is frozen or merged; `host-unknown`, `no-space`, `engine`, `lost`. After a rejection `snapshotState` says
-   * what holds; unless it was `lost` or `host-unknown` nothing has happened and no file is left.
+   * what holds; unless it was `lost` or `host-unknown` nothing has happened and no file is left. However it ends, the guest
+   * is thawed: an agent that has fallen silent is told so as soon as it answers, also by the next engine.
    */
   snapshotDisks(id: NodeId, request: SnapshotRequest): Promise<SnapshotResult>
   /**

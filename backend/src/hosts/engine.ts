@@ -42,6 +42,8 @@ export interface NodeEngine extends LiveDisks {
   console(id: NodeId, kind: Exclude<ConsoleKind, 'ssh'>): Promise<ConsoleTarget>
   /** Presses QEMU qcodes together; types by repeating. Works the same for every console kind. */
   sendKeys(id: NodeId, keys: string[]): Promise<void>
+  /** Whether the guest's own agent can be asked now: `silent` after a few seconds. `not-found` when it does not run. */
+  guestAgent(id: NodeId): Promise<GuestAgentState>
   /** The screen as PNG bytes. */
   screenshot(id: NodeId): Promise<Buffer>
   /** The newest serial output, also of a node that has ended, at most `maxBytes`. */
@@ -67,9 +69,12 @@ export interface EngineCapabilities {
   hotplug: boolean
   /** Survives the backend: nodes are found again after a restart. */
   adoption: boolean
-  /** Guests have a port to an agent, which can write everything out before a snapshot. */
+  /** Guests may have a port for an agent (`NodeSpec.agent`), which can write everything out before a snapshot. */
   guestAgent: boolean
 }
+
+/** `absent`: the machine runs without a port for one; `silent`: with one, and nobody answers there. */
+export type GuestAgentState = 'absent' | 'silent' | 'answers'
 
 export interface EngineReport {
   ok: boolean

@@ -6,6 +6,7 @@ import { runCommand } from '../system/command.js'
 import { readQcow2Header } from '../system/qcow2.js'
 import { EngineError } from './engine.js'
 import type { LiveDisks, SnapshotRequest, SnapshotResult } from './engine-disks.js'
+import type { FakeAgents } from './fake-agent.js'
 import type { FakeFreezer } from './fake-freeze.js'
 import type { FakeFaults } from './fake-faults.js'
 import { isAlive, requireAlive, requireKnown, type FakeMachines } from './fake-machine.js'
@@ -19,7 +20,7 @@ interface FakeDisksWorld {
   jobs: Jobs
   /** Without it there are no files. */
   layout: Layout | undefined
-  guestAgent: boolean
+  agents: FakeAgents
 }
 
 const MERGE_TIMEOUT_MS = 60_000
@@ -71,16 +72,17 @@ export function createFakeDisks(world: FakeDisksWorld): Omit<LiveDisks, 'freezeD
 }
 
 async function takeSnapshot(
-  { machines, faults, freezer, guestAgent }: FakeDisksWorld,
+  { machines, faults, freezer, agents }: FakeDisksWorld,
   layout: Layout,
   id: NodeId,
   request: SnapshotRequest,
 ): Promise<SnapshotResult> {
   requireKnown(requireAlive(machines.of(id)))
   freezer.requireThawed(id)
-  if (request.freeze && !guestAgent) throw new EngineError('unsupported', 'The fake guest has no agent.')
+  if (request.freeze) agents.requireAnswering(id)
   await stageFresh(layout, request.disks)
   try {
+    if (request.freeze) agents.freeze(id)
     await faults.meet('snapshotDisks')
     requireAlive(machines.of(id))
     if (request.memoryFile !== undefined) {
@@ -92,7 +94,10 @@ async function takeSnapshot(
   } catch (error) {
     await goBack(layout, request)
     throw error
+  } finally {
+    agents.thaw(id)
   }
   await goForward(layout, request.disks)
-  return { qemuVersion: 'fake', machine: 'fake', pauseMs: 0, frozen: request.freeze === true }
+  const frozen = request.freeze === true
+  return { qemuVersion: 'fake', machine: 'fake', pauseMs: 0, frozen, frozenMs: frozen ? 0 : null }
 }

@@ -2,6 +2,7 @@ import type { NodeId } from '../domain/ids.js'
 import type { Layout } from '../domain/layout.js'
 import { EngineError, type EngineReport, type NodeEngine, type NodeSpec } from './engine.js'
 import { createFakeActions } from './fake-actions.js'
+import { createFakeAgents } from './fake-agent.js'
 import { createFakeDisks } from './fake-disks.js'
 import { createFakeFreezer } from './fake-freeze.js'
 import { createFakeFaults, type FakeFaults } from './fake-faults.js'
@@ -20,7 +21,7 @@ export interface FakeEngineOptions {
    */
   layout?: Layout
   report?: Partial<EngineReport>
-  /** Its guests have an agent: `freeze` works. */
+  /** Where the machine has a port for it, the guest's agent answers. */
   guestAgent?: boolean
 }
 
@@ -44,6 +45,10 @@ export interface FakeEngine extends NodeEngine, Pick<FakeFaults, 'failNext' | 'h
   keysOf(id: NodeId): string[][]
   /** RFB key and pointer messages that reached the screen. */
   inputOf(id: NodeId): Buffer[]
+  /** The agent of this guest answers from now on, or no longer. */
+  setAgent(id: NodeId, answers: boolean): void
+  /** Whether the guest is frozen by its agent. */
+  isGuestFrozen(id: NodeId): boolean
   /** Whether a `freezeDisk` has not been released yet. */
   isFrozen(id: NodeId): boolean
   setReport(report: Partial<EngineReport>): void
@@ -64,7 +69,7 @@ const CAPABILITIES: NodeEngine['capabilities'] = {
   exclusiveDisk: 'engine',
   hotplug: false,
   adoption: false,
-  guestAgent: false,
+  guestAgent: true,
 }
 
 export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
@@ -74,12 +79,12 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
   let report: EngineReport = { ...REPORT, ...options.report }
   const accelerator = () => report.accelerator.kind
   const freezer = createFakeFreezer({ machines, faults, layout: options.layout })
-  const guestAgent = options.guestAgent ?? false
+  const agents = createFakeAgents(machines, options.guestAgent ?? false)
   const actions = createFakeActions({ machines, faults, freezer, layout: options.layout, accelerator })
 
   return {
     kind: 'fake',
-    capabilities: { ...CAPABILITIES, liveSnapshot: options.layout !== undefined, guestAgent },
+    capabilities: { ...CAPABILITIES, liveSnapshot: options.layout !== undefined },
     ...jobsOver(jobs, actions),
     async probe() {
       await faults.meet('probe')
@@ -91,7 +96,8 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
     },
     inspect: async (id) => machines.of(id).node,
     freezeDisk: (id, { key }) => actions.freeze(id, key),
-    ...createFakeDisks({ machines, faults, freezer, jobs, layout: options.layout, guestAgent }),
+    ...createFakeDisks({ machines, faults, freezer, jobs, layout: options.layout, agents }),
+    guestAgent: async (id) => agents.stateOf(id),
     async console(id, kind) {
       await faults.meet('console')
       const machine = requireAlive(machines.of(id))
@@ -132,6 +138,8 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
     specOf: (id) => machines.of(id).spec,
     serialOf: (id) => machines.of(id).serial,
     keysOf: (id) => machines.of(id).keys,
+    setAgent: (id, answers) => agents.set(id, answers),
+    isGuestFrozen: (id) => agents.isFrozen(id),
     isFrozen: (id) => freezer.isFrozen(id),
     inputOf: (id) => machines.of(id).input,
     setReport(changes) {

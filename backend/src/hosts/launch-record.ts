@@ -22,6 +22,8 @@ const launchRecordSchema = z.object({
   stopAsked: z.boolean(),
   /** We hold the guest for a moment while its disk is put in order: a backend that finds it so lets it go. */
   held: z.boolean().default(false),
+  /** Its guest may be frozen by us, or its clock be behind: told to its agent as soon as that answers. */
+  agentDue: z.boolean().default(false),
   ended: z
     .object({
       at: z.iso.datetime(),

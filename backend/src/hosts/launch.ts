@@ -9,6 +9,7 @@ import { attachQmp, observe } from './attach.js'
 import { EngineError, type NodeSpec } from './engine.js'
 import { findEgress, openEgress, wantsInternet } from './egress.js'
 import { prepareFirmware } from './firmware.js'
+import { catchUp } from './guest-freeze.js'
 import { giveFiles } from './node-files.js'
 import { readLaunchRecord, writeLaunchRecord, type LaunchRecord } from './launch-record.js'
 import { qemuArguments, runsAs } from './machine.js'
@@ -62,6 +63,7 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
     process: null,
     stopAsked: false,
     held: false,
+    agentDue: spec.resume !== undefined && spec.agent === true,
     ended: null,
     args,
   }
@@ -149,6 +151,7 @@ async function ready(context: EngineContext, run: Run, circumstances: Circumstan
   watchConnection(context, run)
   if (run.child) watchChild(context, run)
   await Promise.all([client.run('cont'), observe(context, run, client)]) // answered in this order
+  if (run.launch.agentDue) void catchUp(context, run)
 }
 
 async function answering(context: EngineContext, run: Run) {

@@ -6,6 +6,7 @@ import type { FrozenDisk } from './engine-disks.js'
 import type { Freezer } from './freezer.js'
 import { qmpFailure } from './guest-input.js'
 import { removeEphemeralDisk } from './ephemeral-disk.js'
+import { catchUp } from './guest-freeze.js'
 import { engineErrorOf } from './jobs.js'
 import { launchNode } from './launch.js'
 import { DISK_FULL } from './machine-status.js'
@@ -177,6 +178,7 @@ async function resetRun(context: EngineContext, run: Run): Promise<EngineNode> {
 async function resumeRun(context: EngineContext, run: Run): Promise<EngineNode> {
   try {
     const node = await goOn(context, run)
+    if (run.launch.agentDue) void catchUp(context, run)
     if (node.phase !== 'paused') return node
     throw new EngineError(node.reason === DISK_FULL ? 'no-space' : 'engine', node.reason ?? 'It was paused again.')
   } catch (error) {

@@ -6,6 +6,7 @@ import { findSeparation, type Separation } from '../system/network-namespace.js'
 import type { Logger } from '../system/log.js'
 import type { AcceleratorSetting } from './accelerator.js'
 import { adoptAll } from './adopt.js'
+import { agentStateOf } from './agent-line.js'
 import { EngineError, type EngineCapabilities, type EngineNode, type NodeEngine } from './engine.js'
 import { sweepEphemeralDisks } from './ephemeral-disk.js'
 import { makeAllWhole } from './freezer.js'
@@ -18,7 +19,7 @@ import { createNodeUsers } from './node-users.js'
 import { createPowerActions } from './power-actions.js'
 import { jobsOver } from './power-jobs.js'
 import { readBootId } from './processes.js'
-import { nodeAtRest, nodeOfRun, TIMINGS, type EngineContext, type Run, type Timings } from './run.js'
+import { nodeAtRest, nodeOfRun, TIMINGS, liveRun, type EngineContext, type Run, type Timings } from './run.js'
 import { openFolders } from './run-dir.js'
 import { readLogTail } from './run-logs.js'
 import { pathInQemu, requireShortPaths, runPathsOf } from './run-paths.js'
@@ -51,7 +52,7 @@ const CAPABILITIES: EngineCapabilities = {
   exclusiveDisk: 'lock',
   hotplug: false,
   adoption: true,
-  guestAgent: false,
+  guestAgent: true,
 }
 
 /**
@@ -91,6 +92,7 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
         : { via: 'unix', protocol: 'vnc', path: paths.vnc }
     },
     sendKeys: async (id, keys) => pressKeys(requireLive(context, id), keys),
+    guestAgent: async (id) => agentStateOf(liveRun(context, id)),
     screenshot: async (id) => takeScreenshot(context, requireLive(context, id)),
     serialTail: (id, maxBytes) => readLogTail(runPathsOf(context.layout, id).serialLog, maxBytes),
     onChange(listener) {

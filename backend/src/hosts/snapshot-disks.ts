@@ -1,12 +1,14 @@
 import type { NodeId } from '../domain/ids.js'
 import { QmpError } from '../system/qmp.js'
 import type { QmpClient } from '../system/qmp.js'
+import { requireAgent } from './agent-line.js'
 import { activeNode, nodeNames, overNode, startedWith, type Blockdev } from './block-names.js'
 import { FLUSH_TIMEOUT_MS } from './disk-graph.js'
 import { fileOfNode, forgetNode, nodePathInQemu, pointNode } from './disk-names.js'
 import { EngineError } from './engine.js'
 import type { SnapshotDisk, SnapshotRequest, SnapshotResult } from './engine-disks.js'
 import { hasEnded } from './freezer.js'
+import { whileFrozen } from './guest-freeze.js'
 import { qmpFailure } from './guest-input.js'
 import { engineErrorOf } from './jobs.js'
 import { flushAhead } from './live-layer.js'
@@ -30,27 +32,25 @@ export async function takeSnapshot(
   run: Run,
   request: SnapshotRequest,
 ): Promise<SnapshotResult> {
-  if (request.freeze) {
-    throw new EngineError(
-      'unsupported',
-      'The guest can not be asked to write everything out: guests have no port to an agent. ' +
-        'Take the snapshot without freezing, or of the stopped node.',
-    )
-  }
+  if (request.freeze) await requireAgent(run)
   const client = clientOf(run)
   const active: ActiveDisk[] = []
   for (const disk of request.disks) active.push(await activeDisk(run, client, disk))
   await stageFresh(context.layout, request.disks)
   let pauseMs = 0
+  let frozenMs: number | null = null
   try {
     for (const disk of active) await addFresh(context, run, client, disk)
     for (const { file } of request.disks) await flushAhead(inOverlays(context.layout, file))
-    pauseMs = await atOneMoment(context, run, client, request, active)
+    const moment = () => atOneMoment(context, run, client, request, active)
+    if (request.freeze) ({ value: pauseMs, frozenMs } = await whileFrozen(context, run, moment))
+    else pauseMs = await moment()
     await finish(context, run, request.disks)
   } catch (error) {
     await recover(context, run, request, error)
   }
-  return { qemuVersion: run.launch.qemuVersion, machine: machineOf(run.launch.args), pauseMs, frozen: false }
+  const { qemuVersion, args } = run.launch
+  return { qemuVersion, machine: machineOf(args), pauseMs, frozen: frozenMs !== null, frozenMs }
 }
 
 interface ActiveDisk {

@@ -488,13 +488,61 @@ describe('a snapshot of a running node', () => {
     await stop(node.id)
   })
 
-  it('with a freeze needs an agent in the guest', async () => {
+  it('with a freeze needs an agent in the guest that answers, and says what to do', async () => {
+    const node = await usedNode()
+    const body = { name: 'frozen', freeze: true }
+    const refused = async () => {
+      const answer = await teacher.send('POST', `/api/nodes/${node.id}/snapshots`, body)
+      const plan = await teacher.send('POST', `/api/nodes/${node.id}/snapshots?dryRun=true`, body)
+      expect(answer).toMatchObject({ status: 422, body: { error: { code: 'unsupported' } } })
+      expect(plan.body.plan.refusal).toMatchObject({ code: 'unsupported', message: answer.body.error.message })
+      return answer.body.error.hint as string
+    }
+    await start(node.id)
+    expect(await refused()).toContain(`sandlabx set ${node.name} --agent`)
+    await stop(node.id)
+    expect((await teacher.send('PATCH', `/api/nodes/${node.id}`, { agent: true })).body.node.agent).toBe(true)
+    await start(node.id)
+    expect(lab.engine.specOf(node.id as never)?.agent).toBe(true)
+    expect(await refused()).toMatch(/qemu-guest-agent/)
+    expect(state().snapshots.some(({ nodeId }) => nodeId === node.id)).toBe(false)
+
+    lab.engine.setAgent(node.id as never, true)
+    const { log } = await take(node.id, 'frozen', { freeze: true })
+    expect(log.map(({ text }) => text).join(' ')).toMatch(/writes were held by its agent/)
+    expect(snapshotOf(node.id, 'frozen')).toMatchObject({ consistency: 'frozen', agent: true })
+    expect(lab.engine.isGuestFrozen(node.id as never)).toBe(false)
+    await stop(node.id)
+    await expectTidy()
+  })
+
+  it('that fails while the guest is frozen leaves it thawed, and nothing of the snapshot', async () => {
+    const node = await usedNode()
+    await teacher.send('PATCH', `/api/nodes/${node.id}`, { agent: true })
+    await start(node.id)
+    lab.engine.setAgent(node.id as never, true)
+    let wasFrozen = false
+    const release = lab.engine.hold('snapshotDisks')
+    lab.engine.failNext('snapshotDisks', new EngineError('no-space', 'The disk is full.'))
+    const asked = done('POST', `/api/nodes/${node.id}/snapshots`, { name: 'frozen', freeze: true })
+    await untilSeen('the freeze', async () => (wasFrozen = lab.engine.isGuestFrozen(node.id as never)))
+    release()
+    expect(await asked).toMatchObject({ state: 'failed', outcome: 'rolled-back', error: { code: 'no_space' } })
+    expect([wasFrozen, lab.engine.isGuestFrozen(node.id as never)]).toEqual([true, false])
+    await stop(node.id)
+    await expectTidy()
+  })
+
+  it('with its memory brings the machine back as it was, also its port for an agent', async () => {
     const node = await usedNode()
     await start(node.id)
-    const answer = await teacher.send('POST', `/api/nodes/${node.id}/snapshots`, { name: 'frozen', freeze: true })
-    expect(answer.body.error.code).toBe(lab.engine.capabilities.guestAgent ? undefined : 'unsupported')
-    if (answer.status === 202) await ended(answer.body.operation.id)
+    await take(node.id, 'moment', { memory: true })
     await stop(node.id)
+    await teacher.send('PATCH', `/api/nodes/${node.id}`, { agent: true })
+    await restore(node.id, 'moment', { now: true })
+    expect(lab.engine.specOf(node.id as never)).toMatchObject({ agent: false, resume: expect.anything() })
+    await stop(node.id)
+    await expectTidy()
   })
 
   it('is stopped, restored and started again', async () => {

@@ -22,6 +22,9 @@ export interface EngineUnderTest {
   powerOff(id: NodeId): Promise<void>
   /** The guest takes no notice of its power button. */
   ignorePowerButton(id: NodeId): void
+  /** From now on an agent answers at the port of this machine. */
+  startAgent(id: NodeId): Promise<void>
+  isGuestFrozen(id: NodeId): boolean
   /** The machine is gone at once. */
   kill(id: NodeId): Promise<void>
   /** The machine is there and says nothing, until `wake`. */
@@ -31,6 +34,8 @@ export interface EngineUnderTest {
 }
 
 const NOTICED_WITHIN_MS = 2000
+/** A guest whose agent is silent is waited for that long, on a busy machine. */
+const NO_AGENT_WITHIN_MS = 15_000
 
 /** What every engine promises (src/hosts/engine.ts). Run for each of them. */
 export function describeEngine(name: string, make: () => Promise<EngineUnderTest>): void {
@@ -313,15 +318,12 @@ export function describeEngine(name: string, make: () => Promise<EngineUnderTest
       await expect(take()).rejects.toMatchObject({ code: 'conflict', retry: true })
       expect(await lab.engine.snapshotState(spec.id, { key: 'snap', disks })).toBe('none')
       await frozen.release()
-      if (!lab.engine.capabilities.guestAgent) {
-        await expect(take({ key: 'frozen', freeze: true })).rejects.toMatchObject({ code: 'unsupported' })
-      }
       const folder = dirname(frozen.frozenFile)
       const before = (await stat(frozen.frozenFile)).ino
 
       const [one, two] = await Promise.all([take(), take()])
       expect(two).toEqual(one)
-      expect(one).toMatchObject({ frozen: false, machine: expect.stringMatching(/\S/) })
+      expect(one).toMatchObject({ frozen: false, frozenMs: null, machine: expect.stringMatching(/\S/) })
       expect(await phaseOf(spec.id)).toBe('running')
       expect(await lab.engine.snapshotState(spec.id, { key: 'snap', disks })).toBe('done')
       const layer = await stat(`${folder}/${disks[0]!.layerFile}`)
@@ -355,6 +357,42 @@ export function describeEngine(name: string, make: () => Promise<EngineUnderTest
       await expect(merge(base, signal)).rejects.toMatchObject({ code: 'not-found' })
       expect((await lab.engine.start(spec, key()).wait()).phase).toBe('running')
       await stop(spec.id, 0)
+    })
+
+    it('freezes the guest by its agent for a snapshot, and changes nothing where none answers', async () => {
+      const { liveSnapshot, guestAgent } = lab.engine.capabilities
+      if (!liveSnapshot || !guestAgent) return
+      const without = await running()
+      const spec = { ...(await lab.newSpec()), agent: true }
+      await lab.engine.ensureNode(spec, key()).wait()
+      await lab.engine.start(spec, key()).wait()
+      const names = namesOfSnapshot()
+      const take = ({ id, disks: [root] }: NodeSpec) => {
+        const disks = [{ driveId: 'root', file: root!.file, ...names }]
+        return lab.engine.snapshotDisks(id, { key: key(), disks, freeze: true })
+      }
+      const frozen = await lab.engine.freezeDisk(spec.id, { key: 'where' })
+      await frozen.release()
+      const folder = dirname(frozen.frozenFile)
+      const before = await readdir(folder)
+
+      expect(await lab.engine.guestAgent(without.id)).toBe('absent')
+      expect(await lab.engine.guestAgent(spec.id)).toBe('silent')
+      const began = performance.now()
+      for (const one of [without, spec]) await expect(take(one)).rejects.toMatchObject({ code: 'unsupported' })
+      expect(performance.now() - began).toBeLessThan(NO_AGENT_WITHIN_MS)
+      expect(await readdir(folder)).toEqual(before)
+      expect(await phaseOf(spec.id)).toBe('running')
+
+      await lab.startAgent(spec.id)
+      expect(await lab.engine.guestAgent(spec.id)).toBe('answers')
+      const result = await take(spec)
+      expect(result).toMatchObject({ frozen: true, frozenMs: expect.any(Number) })
+      expect(lab.isGuestFrozen(spec.id)).toBe(false)
+      expect((await readdir(folder)).toSorted()).toEqual([...before, names.layerFile].toSorted())
+      await stop(without.id, 0)
+      await stop(spec.id, 0)
+      await expect(lab.engine.guestAgent(spec.id)).rejects.toMatchObject({ code: 'not-found' })
     })
 
     it('saves the memory of a running node with its disks, and goes on from it', async () => {

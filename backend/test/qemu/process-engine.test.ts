@@ -8,6 +8,7 @@ import type { NodeId } from '../../src/domain/ids.js'
 import { imageFile, overlayFile } from '../../src/domain/layout.js'
 import type { EngineNode, NodeEngine, NodeSpec } from '../../src/hosts/engine.js'
 import { NODE_UIDS, workerIdentity } from '../../src/system/identity.js'
+import { startFakeGuestAgent, type FakeGuestAgent } from '../support/fake-guest-agent.js'
 import { POWER_OFF, READY } from '../support/tiny-guest.js'
 import { describeEngine, eventually } from './engine-contract.js'
 import { createProcessLab, pidOf, qemusIn, statusField, type ProcessLab } from './process-lab.js'
@@ -18,6 +19,7 @@ describeEngine('QEMU processes', async () => {
   const lab = await createProcessLab()
   const engine = await lab.open()
   const started = new Map<NodeId, Set<number>>()
+  const agents = new Map<NodeId, FakeGuestAgent>()
   const pid = async (id: NodeId) => pidOf(await engine.inspect(id))
   return {
     // Every process that a start gives is noted: 50 racing starts must all name one.
@@ -43,10 +45,16 @@ describeEngine('QEMU processes', async () => {
     startsOf: (id) => started.get(id)?.size ?? 0,
     powerOff: (id) => typeOnSerial(engine, id, POWER_OFF),
     ignorePowerButton: () => undefined, // it always does
+    // The tiny guest has none: another one answers in the place of QEMU's socket.
+    startAgent: async (id) => void agents.set(id, await startFakeGuestAgent(lab.paths(id).agent)),
+    isGuestFrozen: (id) => agents.get(id)?.isFrozen() ?? false,
     kill: async (id) => void process.kill(await pid(id), 'SIGKILL'),
     silence: async (id) => void process.kill(await pid(id), 'SIGSTOP'),
     wake: async (id) => void process.kill(await pid(id), 'SIGCONT'),
-    close: () => lab.close(),
+    async close() {
+      for (const agent of agents.values()) await agent.close()
+      await lab.close()
+    },
   }
 })
 

@@ -8,11 +8,12 @@ import { snapshotUnder, type CreateSnapshot, type Snapshot } from '../../domain/
 import { formatBytes, MIB } from '../../domain/units.js'
 import { isAlive } from '../../nodes/clone-prepare.js'
 import { recordOf, type Actor, type NodesContext } from '../../nodes/context.js'
-import { refusalOf } from '../../nodes/create.js'
+import { engineFailure } from '../../nodes/engine-failure.js'
 import { usedBytes } from '../../storage/overlays.js'
 import { measureSpace, noSpace } from '../../storage/space.js'
 import { errorOf } from '../../transactions/operation-record.js'
 import { diskPath, ownDisks, type OwnDisk } from '../own-disks.js'
+import { refusalIn } from '../refusal-in.js'
 import { flattenBytes, isDeep } from './snapshot-flatten.js'
 import type { CreateIntent } from './snapshot-intent.js'
 import { refuseManySnapshots, refuseSnapshotName, refuseStatus } from './snapshot-rules.js'
@@ -30,6 +31,7 @@ export async function prepareSnapshot(
 ): Promise<CreateIntent> {
   const record = recordOf(context, id)
   refuseSnapshot(context, record, request, automatic)
+  if (request.freeze) await requireGuestAgent(context, record)
   const live = isAlive(context, record)
   const { disks, leftOut } = await disksToTake(context, record, request.drives, live)
   const growth = disks.length * context.rules.growthReserveBytes
@@ -77,16 +79,12 @@ function refuseSnapshot(
     )
   }
   if (isAlive(context, record)) {
-    const { liveSnapshot, guestAgent } = context.engine.capabilities
-    if (!liveSnapshot) {
+    if (!context.engine.capabilities.liveSnapshot) {
       throw new SandlabError('unsupported', 'This engine takes snapshots of stopped nodes only.', {
         hint: 'Stop it first.',
       })
     }
-    if (!freeze || guestAgent) return
-    throw new SandlabError('unsupported', `The guest of ${record.name} has no agent that could be asked to freeze.`, {
-      hint: 'Take it without freezing, or stop the node first.',
-    })
+    return
   }
   if (!memory && !freeze) return
   throw new SandlabError(
@@ -96,6 +94,26 @@ function refuseSnapshot(
       hint: 'Start it first, or leave that out.',
     },
   )
+}
+
+/** Throws `unsupported` unless the running guest's agent answers now: it may have been installed, or have ended, since. */
+async function requireGuestAgent({ engine }: NodesContext, { id, name }: NodeRecord): Promise<void> {
+  const state = await engine.guestAgent(id).catch((error: unknown) => {
+    throw engineFailure(error, `Could not ask the guest of ${name}`)
+  })
+  if (state === 'answers') return
+  if (state === 'absent') {
+    throw new SandlabError(
+      'unsupported',
+      `${name} runs without a port for a guest agent: its guest can't be asked to freeze.`,
+      {
+        hint: `Stop it, give it one with \`sandlabx set ${name} --agent\`, and install qemu-guest-agent in its guest. Or take the snapshot without freezing.`,
+      },
+    )
+  }
+  throw new SandlabError('unsupported', `The agent in the guest of ${name} does not answer.`, {
+    hint: 'Install and start qemu-guest-agent in the guest, or wait until it has booted. Or take the snapshot without freezing.',
+  })
 }
 
 /** Without a list: all that are there. A named one must be. */
@@ -141,7 +159,10 @@ export async function planSnapshot(
 ): Promise<OperationPlan> {
   const record = recordOf(context, id)
   const empty = { kind: 'snapshot.create' as const, title: titleOf(record, request), creates: [], replaces: [] }
-  const refusal = refusalOf(() => refuseSnapshot(context, record, request, null))
+  const refusal = await refusalIn(async () => {
+    refuseSnapshot(context, record, request, null)
+    if (request.freeze) await requireGuestAgent(context, record)
+  })
   if (refusal) return { ...empty, steps: [], space: [], files: [], warnings: [], refusal: errorOf(refusal) }
   const intent = await prepareSnapshot(context, id, request, actor)
   const deep = intent.disks.filter((disk) => isDeep(context, disk))
@@ -170,7 +191,7 @@ function stepsOf({ live, memory, freeze, disks }: CreateIntent, deep: boolean): 
   const what = disks.length === 1 ? 'the disk' : `${disks.length} disks at one moment`
   return [
     ...(deep ? ['Shorten the chain under the disk, as an operation of its own'] : []),
-    ...(freeze ? ["Ask the guest's agent to write everything out"] : []),
+    ...(freeze ? ["Let the guest's agent write everything out, and hold the guest's writes"] : []),
     ...(memory ? ["Write down the guest's memory while it stands still"] : []),
     live
       ? `Freeze ${what}; the guest goes on writing to an empty one over it`

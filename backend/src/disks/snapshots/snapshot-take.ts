@@ -69,6 +69,7 @@ async function takeLive(
     }
     const result = await engine.snapshotDisks(intent.nodeId, request)
     op.log(`The guest stood still for at most ${Math.ceil(result.pauseMs)} ms.`)
+    if (result.frozenMs !== null) op.log(`Its writes were held by its agent for ${Math.ceil(result.frozenMs)} ms.`)
     return result
   } catch (error) {
     throw engineFailure(error, `Could not freeze the disks of ${intent.nodeName}`)

@@ -116,6 +116,7 @@ function unknownDisk(
     directBoot: image?.directBoot ?? null,
     ...rootAndCard(id, sizeBytes),
     seed: null,
+    agent: true,
     ephemeral: true,
   }
 }
@@ -151,6 +152,7 @@ function ephemeral(
     memoryMib,
     backing: { layers: [top, ...chain.layers.map(({ file }) => file)], base: chain.base },
     ...rootAndCard(id, record.diskBytes),
+    agent: true, // whether the node has one or not: its answer tells that it is up
     ephemeral: true,
   }
 }

@@ -21,7 +21,7 @@ export function seenIn(output: string, expected: string | undefined): Seen['seen
   return LOGIN.test(text) ? 'login' : null
 }
 
-/** Looks at the serial console until the guest is up, has ended, or the time is over. Rejects when `signal` is aborted. */
+/** Looks at the serial console, and asks the guest's agent, until the guest is up, has ended, or the time is over. Rejects when `signal` is aborted. */
 export async function watchBoot(
   engine: NodeEngine,
   id: NodeId,
@@ -30,12 +30,14 @@ export async function watchBoot(
   onLine: (line: string) => void,
 ): Promise<Seen> {
   const until = performance.now() + timeoutSeconds * 1000
+  const agent = askAgent(engine, id)
   for (;;) {
     signal.throwIfAborted()
     const output = (await engine.serialTail(id, TAIL_BYTES).catch(() => Buffer.alloc(0))).toString('utf8')
     const serialTail = plainLines(output, SHOWN_LINES)
     onLine(serialTail.at(-1) ?? '')
-    const seen = seenIn(output, expect)
+    // Text was asked for: then nothing else tells.
+    const seen = seenIn(output, expect) ?? (expect === undefined && agent.answers() ? 'agent' : null)
     if (seen !== null) return { ok: true, seen, serialTail, message: WORDS[seen] }
     const { phase, reason } = await engine.inspect(id)
     if (phase !== 'running' && phase !== 'starting') {
@@ -48,6 +50,22 @@ export async function watchBoot(
       return { ok: false, seen: null, serialTail, message }
     }
     await pause(ASK_EVERY_MS, undefined, { signal })
+  }
+}
+
+/** Asks again and again, beside all else: without an agent each answer takes seconds. */
+function askAgent(engine: NodeEngine, id: NodeId): { answers(): boolean } {
+  let isThere = false
+  let isAsked = false
+  return {
+    answers() {
+      if (!isThere && !isAsked) {
+        isAsked = true
+        const answer = engine.guestAgent(id).then((state) => (isThere = state === 'answers'))
+        void answer.catch(() => undefined).finally(() => (isAsked = false)) // not running: told by its phase
+      }
+      return isThere
+    },
   }
 }
 
