@@ -7,6 +7,7 @@ const ROOMS = [
   './state.js',
   './start.js',
   './serial.js',
+  './guacamole.js',
   './api.js',
   './batch.js',
   './load.js',
@@ -16,9 +17,12 @@ const ROOMS = [
   './boot.js',
   './disks.js',
   './snapshot.js',
+  './suspend.js',
   './orphans.js',
 ]
 const wanted = process.argv[2] ?? ''
+/** Takes minutes, so only when it is asked for. */
+if (wanted === 'soak') ROOMS.push('./guacamole-soak.js')
 const table = new Table({ head: ['claim', 'goal', 'measured', '', 'detail'], style: { head: [], border: [] } })
 let missed = 0
 

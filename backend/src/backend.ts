@@ -48,7 +48,7 @@ import { createTokens } from './users/tokens.js'
 export interface Backend {
   http: Server
   services: Services
-  /** Closes what was opened, newest first. Nodes go on. */
+  /** Closes what was opened, newest first. Nodes are left as `SANDLABX_ON_STOP` and they themselves say. */
   close(): Promise<void>
   onClose(step: () => Promise<unknown>): void
 }
@@ -99,16 +99,20 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
         services.stateWarning = warning
         services.lab = await makeLab(options, services, store, closing)
         services.safeMode = undefined
+        void services.lab.nodes.resumeLeft()
         return rebuilt
       }
     }
     await listen(http, config)
+    void services.lab?.nodes.resumeLeft()
     return {
       http,
       services,
       onClose: (step) => void closing.push(step),
       async close() {
+        const { onStop, onStopWithinMs: withinMs } = config
         const ended = endServer(http) // no new requests from here on; it is over once the sockets below are closed
+        await services.lab?.nodes.leave({ onStop, withinMs }) // while all else still works
         await close()
         await ended
       },

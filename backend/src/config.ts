@@ -25,6 +25,10 @@ const environmentSchema = z.object({
   SANDLABX_GROWTH_RESERVE_MIB: z.coerce.number().min(0).default(16),
   SANDLABX_STUDENT_NODES: z.coerce.number().int().min(0).default(10),
   SANDLABX_STOP_GRACE_SECONDS: z.coerce.number().min(0).max(600).default(60),
+  /** What becomes of running nodes when SandLabX is told to end; `keep`: they run on, and are adopted. */
+  SANDLABX_ON_STOP: z.enum(['suspend', 'shutdown', 'keep']).default('keep'),
+  /** How long that may take; a container's stop grace period must be longer. */
+  SANDLABX_ON_STOP_SECONDS: z.coerce.number().min(0).max(3600).default(150),
   SANDLABX_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(3000),
   SANDLABX_UPLOAD_MAX_GIB: z.coerce.number().min(0.001).default(64),
   /** An administrator may import files from these folders of the server, comma-separated. */
@@ -67,6 +71,9 @@ export interface Config {
   growthReserveBytes: number
   studentNodes: number
   stopGraceMs: number
+  onStop: 'suspend' | 'shutdown' | 'keep'
+  /** Milliseconds. */
+  onStopWithinMs: number
   requestsPerMinute: number
   uploadMaxBytes: number
   importFolders: string[]
@@ -115,6 +122,8 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     growthReserveBytes: env.SANDLABX_GROWTH_RESERVE_MIB * 1024 ** 2,
     studentNodes: env.SANDLABX_STUDENT_NODES,
     stopGraceMs: env.SANDLABX_STOP_GRACE_SECONDS * 1000,
+    onStop: env.SANDLABX_ON_STOP,
+    onStopWithinMs: env.SANDLABX_ON_STOP_SECONDS * 1000,
     requestsPerMinute: env.SANDLABX_REQUESTS_PER_MINUTE,
     uploadMaxBytes: env.SANDLABX_UPLOAD_MAX_GIB * 1024 ** 3,
     importFolders: list(env.SANDLABX_IMPORT_FOLDERS),

@@ -15,19 +15,27 @@ import { startProgress } from './progress.js'
 import { verb, type Run } from './run.js'
 import { countNodes } from './text.js'
 
-/** down: shuts nodes down cleanly, then stops the backend of this machine. */
+/** down: shuts nodes down cleanly, or suspends them, then stops the backend of this machine. */
 export function addDownCommand(program: Command, io: Io): void {
   program
     .command('down')
     .description('shut all nodes down cleanly and stop SandLabX here')
     .option('--now', 'switch nodes off at once, without asking the guests')
-    .action(verb(io, z.object({ now: z.boolean().default(false) }), down))
+    .option('--suspend', 'save their memory instead: they go on at the next start of SandLabX')
+    .action(verb(io, downOptionsSchema, down))
 }
 
+const downOptionsSchema = z
+  .object({ now: z.boolean().default(false), suspend: z.boolean().default(false) })
+  .refine(({ now, suspend }) => !(now && suspend), 'Give either --now or --suspend.')
+type DownOptions = z.infer<typeof downOptionsSchema>
+
 const STOPS_AT_ONCE = 8
+/** More only make each one slower. */
+const SUSPENDS_AT_ONCE = 2
 const POLL_MS = 50
 
-async function down(run: Run, options: { now: boolean }): Promise<void> {
+async function down(run: Run, options: DownOptions): Promise<void> {
   const { io } = run
   const layout = localLayout(io, run.dataDir)
   const running = (await readRunningBackend(layout, io.serverScript)) ?? (await startForNodesLeft(run, layout))
@@ -37,9 +45,10 @@ async function down(run: Run, options: { now: boolean }): Promise<void> {
   }
   const client = createClient(await localTarget(io, run.dataDir))
   const nodes = await nodesToStop(client, layout)
-  const stopped = await stopNodes(run, client, nodes, options.now)
+  const stopped = await stopNodes(run, client, nodes, options)
   await stopBackend(io, running.pid)
-  const before = stopped.length === 0 ? 'no node was running' : `${countNodes(stopped.length)} shut down before`
+  const how = options.suspend ? 'suspended' : 'shut down'
+  const before = stopped.length === 0 ? 'no node was running' : `${countNodes(stopped.length)} ${how} before`
   run.output.done(`SandLabX is stopped; ${before}.`, {
     stopped: true,
     nodes: stopped.map(({ id, name }) => ({ id, name })),
@@ -91,31 +100,46 @@ async function nodesToStop(client: Client, layout: Layout): Promise<NodeView[]> 
   }
 }
 
-async function stopNodes(run: Run, client: Client, waiting: NodeView[], now: boolean): Promise<NodeView[]> {
+async function stopNodes(run: Run, client: Client, waiting: NodeView[], options: DownOptions): Promise<NodeView[]> {
+  const doing = options.suspend ? 'Suspending' : 'Shutting down'
   const stopped: NodeView[] = []
   const failed: string[] = []
   const queue = [...waiting]
-  const progress = waiting.length > 0 ? startProgress(run.io, `Shutting down ${countNodes(waiting.length)}`) : undefined
+  const progress = waiting.length > 0 ? startProgress(run.io, `${doing} ${countNodes(waiting.length)}`) : undefined
   const worker = async () => {
     for (let node = queue.shift(); node; node = queue.shift()) {
       try {
-        stopped.push((await client.send('POST', `/api/nodes/${node.id}/stop`, { now }, nodeAnswer)).node)
+        stopped.push(await leave(run, client, node, options))
       } catch (error) {
         failed.push(`${node.name}: ${error instanceof Error ? error.message : String(error)}`)
       }
       const share = (stopped.length + failed.length) / waiting.length
       const figures = [`${stopped.length} of ${waiting.length}`]
-      progress?.update({ words: `Shutting down ${countNodes(waiting.length)}`, share, figures })
+      progress?.update({ words: `${doing} ${countNodes(waiting.length)}`, share, figures })
     }
   }
-  await Promise.all(Array.from({ length: STOPS_AT_ONCE }, worker))
+  await Promise.all(Array.from({ length: options.suspend ? SUSPENDS_AT_ONCE : STOPS_AT_ONCE }, worker))
   if (failed.length === 0) {
-    progress?.succeed(`Shut down ${countNodes(stopped.length)}`)
+    progress?.succeed(`${options.suspend ? 'Suspended' : 'Shut down'} ${countNodes(stopped.length)}`)
     return stopped
   }
   progress?.fail(`${failed.length} of ${waiting.length} nodes could not be shut down`)
   const message = `SandLabX goes on running, because nodes could not be shut down: ${failed.join('; ')}`
   throw new SandlabError('engine_failed', message, { hint: 'Look at them, or run "sandlabx down --now".' })
+}
+
+/** A node whose memory can't be saved is shut down cleanly. */
+async function leave(run: Run, client: Client, node: NodeView, { now, suspend }: DownOptions): Promise<NodeView> {
+  const post = async (verb: string, body: object) =>
+    (await client.send('POST', `/api/nodes/${node.id}/${verb}`, body, nodeAnswer)).node
+  if (!suspend) return post('stop', { now })
+  try {
+    return await post('suspend', { resumeAtStart: true })
+  } catch (error) {
+    if (!(error instanceof SandlabError)) throw error
+    run.io.stderr.write(`${node.name} is shut down instead: ${error.message}\n`)
+    return post('stop', { now: false })
+  }
 }
 
 async function stopBackend(io: Io, pid: number): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { z } from 'zod'
 import { SandlabError } from '../domain/error.js'
 import type { NodeView } from '../domain/node.js'
@@ -16,11 +16,18 @@ export function addNodeChangeCommands(program: Command, io: Io): void {
     .action(verb(io, noOptions, rename))
   program
     .command('set <node>')
-    .description('change a stopped node')
+    .description('change a node; CPUs, memory and agent of a stopped one')
     .option('--cpus <number>', 'virtual CPUs', wholeNumber)
     .option('--memory <size>', 'memory, like 512M', memoryMib)
     .option('--internet', 'let it reach the internet from the next start on')
     .option('--no-internet', 'keep it off the internet from the next start on')
+    .addOption(
+      new Option('--on-stop <what>', 'when SandLabX is told to end; `lab`: as all nodes').choices([
+        'suspend',
+        'shutdown',
+        'lab',
+      ]),
+    )
     .option('--agent', "a port for the guest's agent: frozen snapshots, and its clock after a resume")
     .option('--no-agent', 'no such port')
     .action(verb(io, setOptionsSchema, set))
@@ -31,13 +38,16 @@ const setOptionsSchema = z.object({
   memory: z.number().optional(),
   internet: z.boolean().optional(),
   agent: z.boolean().optional(),
+  onStop: z.enum(['suspend', 'shutdown', 'lab']).optional(),
 })
 
 async function set(run: Run, options: z.infer<typeof setOptionsSchema>, name: string): Promise<void> {
-  const wanted = { cpus: options.cpus, memoryMib: options.memory, internet: options.internet, agent: options.agent }
+  const { cpus, memory: memoryMib, internet, agent } = options
+  const onStop = options.onStop === 'lab' ? null : options.onStop
+  const wanted = { cpus, memoryMib, internet, agent, onStop }
   if (Object.values(wanted).every((value) => value === undefined)) {
     throw new SandlabError('bad_request', 'Nothing to change was given.', {
-      hint: 'Give --cpus, --memory, --internet, --agent, or one of these with --no-.',
+      hint: 'Give --cpus, --memory, --on-stop, --internet, --agent, or one of these with --no-.',
     })
   }
   const { node } = await change(run, name, wanted)

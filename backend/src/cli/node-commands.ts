@@ -11,7 +11,7 @@ import { startProgress } from './progress.js'
 import { noOptions, verb, type Run } from './run.js'
 import { localTime, printable } from './text.js'
 
-/** ls, start, stop, restart, events, log, screenshot: what is done to nodes that exist. */
+/** ls, start, stop, restart, suspend, resume, discard-memory, events, log, screenshot: what is done to nodes that exist. */
 export function addNodeCommands(program: Command, io: Io): void {
   program
     .command('ls')
@@ -36,6 +36,23 @@ export function addNodeCommands(program: Command, io: Io): void {
     .description('press the reset button of running nodes')
     .action(verb(io, noOptions, (run, _options, names: string[]) => power(run, RESTART, names)))
   program
+    .command('suspend <node...>')
+    .description('save the memory of running nodes and end their machines; a start goes on from there')
+    .action(verb(io, noOptions, (run, _options, names: string[]) => power(run, SUSPEND, names)))
+  program
+    .command('resume <node...>')
+    .description('let suspended or paused nodes go on')
+    .action(verb(io, noOptions, (run, _options, names: string[]) => power(run, RESUME, names)))
+  program
+    .command('discard-memory <node...>')
+    .description('move the memory of suspended nodes to the trash; their disks are then as after a power cut')
+    .option('--start', 'start them from their disks')
+    .action(
+      verb(io, z.object({ start: z.boolean().default(false) }), (run, { start }, names: string[]) =>
+        power(run, { ...DISCARD, body: { start } }, names),
+      ),
+    )
+  program
     .command('events <node>')
     .description("show a node's history, newest first")
     .action(verb(io, noOptions, events))
@@ -59,13 +76,16 @@ async function list(run: Run): Promise<void> {
 }
 
 interface PowerAction {
-  path: 'start' | 'stop' | 'restart'
+  path: 'start' | 'stop' | 'restart' | 'suspend' | 'resume' | 'discard-memory'
   doing: string
   body?: Record<string, unknown>
 }
 const START: PowerAction = { path: 'start', doing: 'Starting' }
 const STOP: PowerAction = { path: 'stop', doing: 'Stopping' }
 const RESTART: PowerAction = { path: 'restart', doing: 'Restarting' }
+const SUSPEND: PowerAction = { path: 'suspend', doing: 'Suspending' }
+const RESUME: PowerAction = { path: 'resume', doing: 'Resuming' }
+const DISCARD: PowerAction = { path: 'discard-memory', doing: 'Discarding the memory of' }
 
 /** One after the other, in the order given; all are tried, and the first failure decides the exit code. */
 async function power(run: Run, action: PowerAction, names: string[]): Promise<void> {
@@ -88,7 +108,7 @@ async function power(run: Run, action: PowerAction, names: string[]): Promise<vo
   if (run.output.json) run.output.done('', { nodes })
   if (failures[0] && names.length === 1) throw failures[0]
   if (failures[0]) {
-    const summary = `${failures.length} of ${names.length} nodes could not ${action.path}.`
+    const summary = `${failures.length} of ${names.length} nodes could not ${action.path.replace('-', ' their ')}.`
     throw new SandlabError(failures[0].code, summary, { hint: failures[0].hint, cause: failures[0] })
   }
 }

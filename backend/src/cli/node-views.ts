@@ -33,6 +33,8 @@ export function nodeFacts(node: NodeView): [string, string][] {
     ['Guest agent', node.agent ? 'has a port' : null],
     ['Sign in', node.loginNotes || `as ${node.guestUser}`],
     ['Guest user', node.guestUser],
+    ['Suspended', node.suspended && `${formatBytes(node.suspended.sizeBytes)} saved ${localTime(node.suspended.at)}`],
+    ['On stop', node.onStop && `${node.onStop}, whatever holds for all`],
     ['Drives', node.drivesPending ? 'changed; the guest has them like this from its next start on' : null],
     ['Running since', node.startedAt && `${localTime(node.startedAt)}, ${node.accelerator ?? 'unknown'} accelerator`],
     ['Last end', node.lastExit && `${localTime(node.lastExit.at)}: ${node.lastExit.reason} (${node.lastExit.how})`],

@@ -11,6 +11,7 @@ const REASONS: Record<TrashView['reason'], string> = {
   replaced: 'replaced',
   'snapshot-deleted': 'snapshot deleted',
   'drive-deleted': 'drive deleted',
+  'memory-discarded': 'memory discarded',
   orphan: 'discarded',
 }
 

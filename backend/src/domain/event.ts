@@ -16,7 +16,18 @@ export interface LiveEvent {
 export const nodeEventSchema = z
   .object({
     at: z.iso.datetime(),
-    kind: z.enum(['created', 'started', 'stopped', 'crashed', 'adopted', 'changed', 'warning', 'broken', 'paused']),
+    kind: z.enum([
+      'created',
+      'started',
+      'stopped',
+      'crashed',
+      'adopted',
+      'changed',
+      'warning',
+      'broken',
+      'paused',
+      'suspended',
+    ]),
     text: z.string().max(2000),
     actorLogin: z.string().nullable(),
   })

@@ -17,8 +17,16 @@ describe('which action a node allows in which status', () => {
   it('says what to do with a suspended node instead of what does not fit its memory', () => {
     const refused = NODE_ACTIONS.filter((action) => !nodeAllows(action, 'suspended'))
     expect(refused).toEqual([
-      ...['stop', 'restart', 'suspend', 'changeResources', 'console'],
-      ...['clone', 'snapshot', 'reset', 'changeDrives', 'growDrive'],
+      'stop',
+      'restart',
+      'suspend',
+      'changeResources',
+      'console',
+      'clone',
+      'snapshot',
+      'reset',
+      'changeDrives',
+      'growDrive',
     ])
     for (const action of refused.filter((one) => one !== 'suspend')) {
       expect(nodeRefuses(action, 'suspended')).toMatch(/while it is suspended\. .*[Ss]tart it/)

@@ -171,6 +171,10 @@ export const lastExitSchema = z.object({
   serialTail: z.array(z.string()).max(40),
 })
 
+/** Begins the reason of `lastExit` when a node booted because its saved memory was of no use. */
+export const MEMORY_KEPT_ASIDE =
+  'Its saved memory could not be used, and is kept in the trash; the node boots from its disk.'
+
 export const ON_STOP_CHOICES = ['suspend', 'shutdown'] as const
 
 /** A guest's memory as it was when the node was suspended; valid once, and only with the disks of that moment. */

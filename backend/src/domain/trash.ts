@@ -12,6 +12,7 @@ export const TRASH_REASONS = [
   'replaced',
   'snapshot-deleted',
   'drive-deleted',
+  'memory-discarded',
   'orphan',
 ] as const
 

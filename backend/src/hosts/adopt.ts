@@ -14,6 +14,7 @@ import { createRun, nodeAtRest, nodeOfEnd, type EngineContext, type Run } from '
 import { removeRunDir } from './run-dir.js'
 import { newestLines, readLogTail } from './run-logs.js'
 import { runPathsIn, runPathsOf, type RunPaths } from './run-paths.js'
+import { settleSuspend } from './suspend-memory.js'
 import { SILENT, watchConnection } from './watch.js'
 
 const RUN_DIR = /^[0-9a-f]{12}$/
@@ -85,7 +86,7 @@ async function takeOver(context: EngineContext, run: Run): Promise<void> {
     watchConnection(context, run)
     await observe(context, run, client)
     // Killed between the start and `cont`: the guest is still held. Nobody was told that it runs; now it does.
-    if (run.phase === 'starting' && !run.launch.stopAsked) {
+    if (run.phase === 'starting' && !run.launch.stopAsked && !run.launch.waits && !run.launch.held) {
       await client.run('cont')
       await observe(context, run, client)
     }
@@ -101,12 +102,28 @@ async function takeOver(context: EngineContext, run: Run): Promise<void> {
 
 /** The backend before died while the node's disk was frozen: nobody reads it any more. */
 async function thaw(context: EngineContext, run: Run): Promise<void> {
+  if (run.launch.saving !== null) return settleSaving(context, run, run.launch.saving)
   if (!run.launch.held && !(await hasLayer(context.layout, run.id))) return
   try {
     await takeBackNow(context, run)
     context.log.info({ nodeId: run.id }, 'released the frozen disk of a running node')
   } catch (error) {
     context.log.error({ err: error, nodeId: run.id }, 'a frozen disk could not be released yet; nothing is lost')
+  }
+}
+
+/** The backend before died while it saved the guest's memory. */
+async function settleSaving(context: EngineContext, run: Run, memoryFile: string): Promise<void> {
+  try {
+    const state = await settleSuspend(context, run.id, memoryFile)
+    const what =
+      state === 'done' ? 'ended a node whose memory had been saved' : 'let a guest go on that was being saved'
+    context.log.info({ nodeId: run.id }, what)
+  } catch (error) {
+    context.log.error(
+      { err: error, nodeId: run.id },
+      'a node that was being suspended does not go on yet; it is tried again',
+    )
   }
 }
 

@@ -1,4 +1,5 @@
 import type { NodeId } from '../domain/ids.js'
+import type { SuspendResult } from './engine.js'
 import type { FrozenDisk, MergeRequest, SnapshotRequest, SnapshotResult } from './engine-disks.js'
 import { createFreezer, type Alone, type Freezer } from './freezer.js'
 import { qmpFailure } from './guest-input.js'
@@ -7,6 +8,7 @@ import { createMerges } from './merge-down.js'
 import { liveRun, type EngineContext, type Run } from './run.js'
 import { settleSnapshot, takeSnapshot } from './snapshot-disks.js'
 import type { SnapshotFiles } from './snapshot-files.js'
+import { resultOf, settleSuspend, suspendRun } from './suspend-memory.js'
 
 /** What is done with the disks of nodes that run. All throw EngineError. */
 export interface DiskActions {
@@ -14,6 +16,9 @@ export interface DiskActions {
   snapshot(id: NodeId, request: SnapshotRequest): Promise<SnapshotResult>
   settleSnapshot(id: NodeId, request: SnapshotFiles): Promise<'none' | 'done'>
   merge(id: NodeId, request: MergeRequest): Promise<void>
+  /** A node that is suspended into this file already is a success. */
+  suspend(id: NodeId, memoryFile: string): Promise<SuspendResult>
+  settleSuspend(id: NodeId, memoryFile: string): Promise<'none' | 'done'>
 }
 
 /** Turns on a node. */
@@ -45,6 +50,20 @@ export function createDiskActions(context: EngineContext, turns: Turns): DiskAct
         .alone(id, () => settleSnapshot(context, id, request))
         .catch((error: unknown) => {
           throw engineErrorOf(qmpFailure('look at its disks', error))
+        }),
+    async suspend(id, memoryFile) {
+      if (!context.live.has(id)) return resultOf(context, id, memoryFile)
+      return turns.running(id, async (run) => {
+        await freezer.requireWhole(run)
+        await merges.requireNone(run)
+        return suspendRun(context, run, memoryFile)
+      })
+    },
+    settleSuspend: (id, memoryFile) =>
+      turns
+        .alone(id, () => settleSuspend(context, id, memoryFile))
+        .catch((error: unknown) => {
+          throw engineErrorOf(qmpFailure('look at its memory', error))
         }),
     merge: async (id, request) => merges.merge(liveRun(context, id), request, () => freezer.requireThawed(id)),
   }

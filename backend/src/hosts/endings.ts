@@ -29,6 +29,9 @@ export function endingOf(evidence: Evidence, qemuLog: string): { how: How; reaso
   return { how: 'crashed', reason: crashReason(evidence) + (lastWords && ` QEMU's last lines:\n${lastWords}`) }
 }
 
+/** Of a node whose memory was saved before. */
+export const SUSPENDED = { how: 'asked', reason: 'It was suspended: its memory is kept.' } as const
+
 /** The rung of the stop ladder that did it, by evidence, not by what was tried last. Pure. */
 export function rungOf(evidence: Evidence): Exclude<StopResult['how'], 'already-stopped'> {
   const { shutdown, exit, rung } = evidence

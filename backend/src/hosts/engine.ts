@@ -25,7 +25,10 @@ export interface NodeEngine extends LiveDisks {
   inspect(id: NodeId): Promise<EngineNode>
   /** Makes the root disk over its base, does not start. Already there with the same spec = success; undone on failure. */
   ensureNode(spec: NodeSpec, key: string): Job<EngineNode>
-  /** Starts what `spec` describes. Already running = success. Resolves when QMP answers and the guest runs. */
+  /**
+   * Starts what `spec` describes. Already running = success. Resolves when QMP answers and the guest runs; with
+   * `resume.hold` when it has its memory and waits, paused, for `resume`.
+   */
   start(spec: NodeSpec, key: string): Job<EngineNode>
   /**
    * Guest shutdown, then harder (`quit`, SIGTERM, SIGKILL). Already stopped = success; the result says how. During a stop
@@ -36,6 +39,19 @@ export interface NodeEngine extends LiveDisks {
   restart(id: NodeId, options: { key: string }): Job<EngineNode>
   /** Lets a paused guest go on. Running = success; paused again at once = `no-space` or `engine` with the reason. */
   resume(id: NodeId, options: { key: string }): Job<EngineNode>
+  /**
+   * Holds the guest, writes its memory to this new file in `overlays/`, durable, mode 0600, and ends the machine: a start
+   * with `resume` goes on from there. Already so = success. Rejects with `not-found` when it does not run, `conflict` when
+   * it is paused, or (retry) while a disk is frozen or merged, `no-space`, `host-unknown`, `engine`, `lost`: unless it was one of the last
+   * two the guest goes on and there is no such file. `suspendState` says what holds.
+   */
+  suspend(id: NodeId, options: { key: string; memoryFile: string }): Job<SuspendResult>
+  /**
+   * How far a suspend has come, whoever began it; what was half done is then undone or finished. `none`: the guest goes on,
+   * or has ended, and the file is gone. `done`: the node does not run, and the file is whole. Rejects with
+   * `host-unknown` (retry) while QEMU does not answer.
+   */
+  suspendState(id: NodeId, options: { memoryFile: string }): Promise<'none' | 'done'>
   /** Forgets the node; refuses a running one with `conflict`. Disks are kept unless told (then: moved to the trash). */
   remove(id: NodeId, options: { key: string; disks: 'keep' | 'delete' }): Job<void>
   /** Refused with `not-found` when the node is not running. */
@@ -69,6 +85,8 @@ export interface EngineCapabilities {
   hotplug: boolean
   /** Survives the backend: nodes are found again after a restart. */
   adoption: boolean
+  /** Running nodes can be suspended, and go on from there. */
+  suspend: boolean
   /** Guests may have a port for an agent (`NodeSpec.agent`), which can write everything out before a snapshot. */
   guestAgent: boolean
 }
@@ -114,9 +132,10 @@ export interface NodeSpec {
   ephemeral?: true
   /**
    * The guest goes on from this saved memory (a file in `overlays/`) instead of booting; its disks must be those of the
-   * same snapshot. One that can't be loaded rejects the start with `unsupported` and the reason; the guest has not run.
+   * same moment. One that can't be loaded rejects the start with `bad-memory` and the reason; the guest has not run.
+   * `hold`: it does not run before `resume`, also when another engine finds it.
    */
-  resume?: { memoryFile: string }
+  resume?: { memoryFile: string; hold?: boolean }
   nics: { mac: string; internet: boolean }[]
   /** The machine has a port for the guest's agent. */
   agent?: boolean
@@ -149,6 +168,12 @@ export interface EngineNode {
   pid: number | null
 }
 
+export interface SuspendResult {
+  node: EngineNode
+  /** Length of the memory file. */
+  sizeBytes: number
+}
+
 export interface StopResult {
   node: EngineNode
   /** The rung that ended it. */
@@ -173,6 +198,7 @@ export type EngineErrorCode =
   | 'locked'
   | 'host-unknown'
   | 'unsupported'
+  | 'bad-memory'
   | 'broken'
   | 'timeout'
   | 'lost'

@@ -5,6 +5,7 @@ import { removeEphemeralDisk } from './ephemeral-disk.js'
 import { EngineError, type EngineNode, type NodeSpec, type StopResult } from './engine.js'
 import type { FakeFaults } from './fake-faults.js'
 import type { FakeFreezer } from './fake-freeze.js'
+import { requireFakeMemory } from './fake-memory.js'
 import { isAlive, requireAlive, requireKnown, type FakeMachine, type FakeMachines } from './fake-machine.js'
 import { createFakeSerial } from './fake-serial.js'
 import { createNodeActions } from './node-actions.js'
@@ -80,10 +81,7 @@ async function start(
       ? await isThere(spec.ephemeral ? ephemeralFile(layout, spec.id) : overlayFile(layout, spec.id))
       : machine.hasDisk
     if (!hasDisk) throw new EngineError('broken', 'Its disk is missing.')
-    const memory = spec.resume?.memoryFile
-    if (memory !== undefined && !(layout && (await isThere(`${layout.overlays}/${memory}`)))) {
-      throw new EngineError('unsupported', 'Its memory is missing.')
-    }
+    await requireFakeMemory(layout, spec)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     machine.node = nodeAtRest(spec.id, { phase: 'failed', reason, generation: spec.generation })
@@ -111,6 +109,10 @@ function powerOn(machine: FakeMachine, spec: NodeSpec, accelerator: 'kvm' | 'tcg
     startedAt: new Date().toISOString(),
     accelerator,
   }
+  if (spec.resume?.hold) {
+    machine.node = { ...machine.node, phase: 'paused', reason: 'It has its memory, and waits.' }
+    return
+  }
   machine.serial.print(spec.resume ? 'Fake Linux goes on\r\n' : `Fake Linux ${spec.name} ttyS0\r\n\r\nlogin: `)
 }
 
@@ -131,7 +133,9 @@ async function goOn(world: FakeWorld, id: NodeId, operation: 'restart' | 'resume
   const machine = requireAlive(world.machines.of(id))
   requireKnown(machine)
   await world.faults.meet(operation)
+  const waited = operation === 'resume' && machine.node.phase === 'paused' && machine.spec?.resume?.hold === true
   machine.node = { ...machine.node, phase: 'running', reason: null }
+  if (waited) machine.serial.print('Fake Linux goes on\r\n')
   if (operation === 'restart') machine.serial.print('\r\nFake Linux restarted\r\n\r\nlogin: ')
   return machine.node
 }

@@ -6,6 +6,7 @@ import { createFakeAgents } from './fake-agent.js'
 import { createFakeDisks } from './fake-disks.js'
 import { createFakeFreezer } from './fake-freeze.js'
 import { createFakeFaults, type FakeFaults } from './fake-faults.js'
+import { createFakeMemory } from './fake-memory.js'
 import { createFakeMachines, requireAlive } from './fake-machine.js'
 import { fakePicture, openFakeScreen } from './fake-screen.js'
 import type { FakeSerial } from './fake-serial.js'
@@ -65,6 +66,7 @@ const CAPABILITIES: NodeEngine['capabilities'] = {
   multiHost: false,
   liveMove: false,
   liveSnapshot: false,
+  suspend: false,
   thinClone: true,
   exclusiveDisk: 'engine',
   hotplug: false,
@@ -84,7 +86,11 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
 
   return {
     kind: 'fake',
-    capabilities: { ...CAPABILITIES, liveSnapshot: options.layout !== undefined },
+    capabilities: {
+      ...CAPABILITIES,
+      liveSnapshot: options.layout !== undefined,
+      suspend: options.layout !== undefined,
+    },
     ...jobsOver(jobs, actions),
     async probe() {
       await faults.meet('probe')
@@ -95,6 +101,7 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
       return machines.started().map((machine) => machine.node)
     },
     inspect: async (id) => machines.of(id).node,
+    ...createFakeMemory({ machines, faults, freezer, jobs, layout: options.layout }),
     freezeDisk: (id, { key }) => actions.freeze(id, key),
     ...createFakeDisks({ machines, faults, freezer, jobs, layout: options.layout, agents }),
     guestAgent: async (id) => agents.stateOf(id),

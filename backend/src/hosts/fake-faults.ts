@@ -8,6 +8,8 @@ export type FakeOperation =
   | 'stop'
   | 'restart'
   | 'resume'
+  | 'suspend'
+  | 'suspendState'
   | 'remove'
   | 'freezeDisk'
   | 'releaseDisk'

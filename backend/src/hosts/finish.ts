@@ -1,4 +1,4 @@
-import { endingOf } from './endings.js'
+import { endingOf, SUSPENDED } from './endings.js'
 import { writeLaunchRecord, type LaunchRecord } from './launch-record.js'
 import { nodeOfEnd, type EngineContext, type Run } from './run.js'
 import { tidyRunDir } from './run-dir.js'
@@ -14,7 +14,10 @@ export async function finishRun(context: EngineContext, run: Run): Promise<void>
   run.ending = true
   run.qmp?.close()
   const log = await readLogTail(run.paths.qemuLog, 16 * 1024).catch(() => Buffer.alloc(0))
-  const ended = { at: new Date().toISOString(), ...endingOf(run, log.toString('utf8')) }
+  // Ended by us once its memory was whole; before that an end is what it always is.
+  const isSuspended = run.launch.saving !== null && run.rung !== null
+  const ending = isSuspended ? SUSPENDED : endingOf(run, log.toString('utf8'))
+  const ended = { at: new Date().toISOString(), ...ending }
   run.launch = { ...run.launch, ended }
   await putAway(context, run.paths, run.launch)
   const node = nodeOfEnd(run.launch)

@@ -24,6 +24,10 @@ const launchRecordSchema = z.object({
   held: z.boolean().default(false),
   /** Its guest may be frozen by us, or its clock be behind: told to its agent as soon as that answers. */
   agentDue: z.boolean().default(false),
+  /** We save its memory to this file: a backend that finds it so ends it when the file is whole, else lets it go. */
+  saving: z.string().nullable().default(null),
+  /** It was given its saved memory, and does not run before it is resumed. */
+  waits: z.boolean().default(false),
   ended: z
     .object({
       at: z.iso.datetime(),

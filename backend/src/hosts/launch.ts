@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { access } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -18,7 +19,7 @@ import { linkDisks, pointNode } from './disk-names.js'
 import { dataDiskFault, diskFault } from './node-disk.js'
 import { findProcess } from './processes.js'
 import { endChild, failed, recordProcess, spawnQemu } from './qemu-process.js'
-import { loadMemory, requireFittingMemory, unsupported } from './resume-memory.js'
+import { badMemory, loadMemory, requireFittingMemory } from './resume-memory.js'
 import { createRun, type EngineContext, type Run } from './run.js'
 import { makeRunDir, removeRunDir } from './run-dir.js'
 import { newestLines, readLogTail } from './run-logs.js'
@@ -64,6 +65,8 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
     stopAsked: false,
     held: false,
     agentDue: spec.resume !== undefined && spec.agent === true,
+    saving: null,
+    waits: spec.resume?.hold === true,
     ended: null,
     args,
   }
@@ -128,13 +131,21 @@ async function runUntilReady(context: EngineContext, run: Run, circumstances: Ci
   } catch (error) {
     run.ending = true
     run.qmp?.close()
+    const isMemoryAtFault = circumstances.loading && (await mayBeMemory(context, child, error))
     await endChild(child)
     context.live.delete(run.id)
     const log = newestLines((await readLogTail(run.paths.qemuLog, 16 * 1024)).toString('utf8'), 5)
     await removeRunDir(run.paths)
-    if (circumstances.loading) throw unsupported(log || 'QEMU ended.', error)
+    if (isMemoryAtFault) throw badMemory(log || 'QEMU ended.', error)
     throw startFailure(error, log)
   }
+}
+
+/** Not when somebody else ended QEMU while it loaded: the memory may well be good, and is tried again. */
+async function mayBeMemory(context: EngineContext, child: ChildProcess, error: unknown): Promise<boolean> {
+  if (context.closed.aborted || (error instanceof EngineError && error.retry)) return false
+  for (let looks = 0; looks < 50 && child.exitCode === null && child.signalCode === null; looks += 1) await delay(10)
+  return child.signalCode !== 'SIGKILL' && child.signalCode !== 'SIGTERM'
 }
 
 /** QMP answers as this node, the record names the process, the guest runs. */
@@ -150,6 +161,7 @@ async function ready(context: EngineContext, run: Run, circumstances: Circumstan
   }
   watchConnection(context, run)
   if (run.child) watchChild(context, run)
+  if (resume?.hold) return observe(context, run, client)
   await Promise.all([client.run('cont'), observe(context, run, client)]) // answered in this order
   if (run.launch.agentDue) void catchUp(context, run)
 }

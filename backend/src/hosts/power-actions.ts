@@ -8,6 +8,7 @@ import { qmpFailure } from './guest-input.js'
 import { removeEphemeralDisk } from './ephemeral-disk.js'
 import { catchUp } from './guest-freeze.js'
 import { engineErrorOf } from './jobs.js'
+import { writeLaunchRecord } from './launch-record.js'
 import { launchNode } from './launch.js'
 import { DISK_FULL } from './machine-status.js'
 import { createNodeActions, type NodeActions } from './node-actions.js'
@@ -177,6 +178,10 @@ async function resetRun(context: EngineContext, run: Run): Promise<EngineNode> {
 
 async function resumeRun(context: EngineContext, run: Run): Promise<EngineNode> {
   try {
+    if (run.launch.waits) {
+      run.launch = { ...run.launch, waits: false }
+      await writeLaunchRecord(run.paths.launch, run.launch)
+    }
     const node = await goOn(context, run)
     if (run.launch.agentDue) void catchUp(context, run)
     if (node.phase !== 'paused') return node

@@ -48,6 +48,7 @@ const CAPABILITIES: EngineCapabilities = {
   multiHost: false,
   liveMove: false,
   liveSnapshot: true,
+  suspend: true,
   thinClone: true,
   exclusiveDisk: 'lock',
   hotplug: false,
@@ -84,6 +85,8 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
     snapshotDisks: async (id, request) =>
       jobs.run(`snapshot ${id}`, request.key, () => actions.snapshot(id, request)).wait(),
     snapshotState: (id, request) => actions.settleSnapshot(id, request),
+    suspend: (id, { key, memoryFile }) => jobs.run(`suspend ${id}`, key, () => actions.suspend(id, memoryFile)),
+    suspendState: (id, { memoryFile }) => actions.settleSuspend(id, memoryFile),
     mergeDown: (id, request) => actions.merge(id, request),
     async console(id, kind) {
       const { paths } = requireLive(context, id)

@@ -11,7 +11,7 @@ import type { EngineContext, Run } from './run.js'
 import { pathInQemu } from './run-paths.js'
 import { inOverlays } from './snapshot-files.js'
 
-/** Before QEMU is started: throws EngineError `unsupported` when the saved memory is missing or is of another machine. */
+/** Before QEMU is started: throws EngineError `bad-memory` when the saved memory is missing or is of another machine. */
 export async function requireFittingMemory(context: EngineContext, spec: NodeSpec, args: string[]): Promise<void> {
   if (!spec.resume) return
   const file = await openMemory(context, spec.resume.memoryFile)
@@ -19,7 +19,7 @@ export async function requireFittingMemory(context: EngineContext, spec: NodeSpe
     const header = Buffer.alloc(MEMORY_HEADER_BYTES)
     await file.read(header, 0, header.length, 0)
     const misfit = memoryMisfit(header, args)
-    if (misfit !== undefined) throw unsupported(misfit)
+    if (misfit !== undefined) throw badMemory(misfit)
   } finally {
     await file.close()
   }
@@ -27,7 +27,7 @@ export async function requireFittingMemory(context: EngineContext, spec: NodeSpe
 
 /**
  * Gives a guest that was started with `-incoming defer` its memory; it is then as it was, and held. Throws EngineError
- * `unsupported`; QEMU has ended or must be ended then, the guest has not run.
+ * `bad-memory`; QEMU has ended or must be ended then, the guest has not run.
  */
 export async function loadMemory(
   context: EngineContext,
@@ -44,7 +44,9 @@ export async function loadMemory(
     await untilMigrated(client, context.closed)
     await sent
   } catch (error) {
-    throw unsupported(engineErrorOf(error).message, error)
+    const failure = engineErrorOf(error)
+    if (failure.retry) throw failure // the engine was closed, or the host's disk hangs: nothing is known of the memory
+    throw badMemory(failure.message, error)
   } finally {
     await file.close()
     await rm(path, { force: true })
@@ -53,10 +55,10 @@ export async function loadMemory(
 
 async function openMemory(context: EngineContext, memoryFile: string): Promise<FileHandle> {
   return open(inOverlays(context.layout, memoryFile), 'r').catch((cause: unknown) => {
-    throw unsupported('The file is missing.', cause)
+    throw badMemory('The file is missing.', cause)
   })
 }
 
-export function unsupported(why: string, cause?: unknown): EngineError {
-  return new EngineError('unsupported', `It can't go on from its saved memory. ${why}`, { cause })
+export function badMemory(why: string, cause?: unknown): EngineError {
+  return new EngineError('bad-memory', `It can't go on from its saved memory. ${why}`, { cause })
 }

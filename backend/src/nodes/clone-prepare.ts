@@ -76,7 +76,7 @@ export function copiesDisk(context: NodesContext, source: NodeRecord): boolean {
 }
 
 export function isAlive(context: NodesContext, record: NodeRecord): boolean {
-  return ['running', 'paused', 'starting', 'stopping'].includes(viewNode(context, record).status)
+  return ['running', 'paused', 'starting', 'stopping', 'suspending'].includes(viewNode(context, record).status)
 }
 
 export function snapshotOf(context: NodesContext, source: NodeRecord, name: string | undefined): LayerId | null {

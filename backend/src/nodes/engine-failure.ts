@@ -9,6 +9,7 @@ const CODES: Record<EngineErrorCode, { code: ErrorCode; hint: string }> = {
   locked: { code: 'busy', hint: "Another process holds the node's disk; end it, then try again." },
   'host-unknown': { code: 'engine_unknown', hint: 'Nothing was changed. Wait until its host answers again.' },
   unsupported: { code: 'unsupported', hint: "This engine can't do that." },
+  'bad-memory': { code: 'unsupported', hint: 'Start it from its disk instead.' },
   broken: { code: 'node_broken', hint: "The node's Disk page shows the fault; the other nodes are not touched." },
   timeout: { code: 'engine_failed', hint: 'Look at the node again before another try.' },
   lost: { code: 'engine_unknown', hint: 'Look at the node again before another try.' },

@@ -123,10 +123,20 @@ function entryOf(gone: Gone, dropped: readonly LayerId[], spared: readonly Layer
 }
 
 /** Names in `overlays/` of everything that is a node's alone; not all of them need be there. */
-export function ownFiles({ id, drives }: NodeRecord, { snapshots }: Pick<NodeStorage, 'snapshots'>): string[] {
+export function ownFiles(
+  { id, drives, suspended }: NodeRecord,
+  { snapshots }: Pick<NodeStorage, 'snapshots'>,
+): string[] {
   const automatic = drives.flatMap(({ source, file }) => (source === 'automatic' ? [file] : []))
   const memories = snapshots.flatMap(({ memory }) => (memory ? [memory.file] : []))
-  return [overlayFileName(id), `node_${id}.json`, `node_${id}.efivars.fd`, ...automatic, ...memories]
+  return [
+    overlayFileName(id),
+    `node_${id}.json`,
+    `node_${id}.efivars.fd`,
+    ...automatic,
+    ...memories,
+    ...(suspended ? [suspended.memoryFile] : []),
+  ]
 }
 
 /** A layer's file and the record beside it, by name in `overlays/`. */

@@ -1,13 +1,16 @@
+import { SandlabError } from '../domain/error.js'
 import type { NodeEvent } from '../domain/event.js'
 import type { Layer } from '../domain/layer.js'
-import type {
-  BatchCreate,
-  CloneNode,
-  CreateNode,
-  GuestPassword,
-  NodeRecord,
-  NodeView,
-  UpdateNode,
+import {
+  nodeRefuses,
+  type BatchCreate,
+  type CloneNode,
+  type CreateNode,
+  type GuestPassword,
+  type NodeRecord,
+  type NodeView,
+  type Suspended,
+  type UpdateNode,
 } from '../domain/node.js'
 import type { Operation } from '../domain/operation.js'
 import type { OperationPlan } from '../domain/plan.js'
@@ -20,17 +23,21 @@ import { planClone } from './clone-plan.js'
 import type { CloneRights } from './clone-prepare.js'
 import { publishNode, recordOf, viewNode, type Actor, type NodesContext, type NodesDependencies } from './context.js'
 import { createNodes as makeNodes, planCreate } from './create.js'
+import { discardMemory } from './discard-memory.js'
 import { createGuestPasswords } from './guest-passwords.js'
 import { createObservations } from './observe.js'
 import { receiveNode } from './receive.js'
 import { planReceive } from './receive-prepare.js'
 import { inspectAll, reconcile, recordEnd, type ReconcileReport } from './reconcile.js'
 import type { AnyProcedure } from '../transactions/procedure.js'
+import { leaveNodes, type OnStopOptions, type OnStopReport } from './on-stop.js'
 import { planRemoval, type RemovalOptions } from './removal-plan.js'
 import { deleteNode } from './remove.js'
+import { resumeLeft, type ResumeReport } from './resume-all.js'
 import { lastScreenOf, screenshotOf } from './screen.js'
 import { startNode } from './start.js'
 import { restartNode, stopNode } from './stop.js'
+import { suspendNode } from './suspend.js'
 import { layersOf } from './unused-layers.js'
 import { updateNode } from './update.js'
 
@@ -64,6 +71,14 @@ export interface Nodes {
   start(id: string, actor: Actor): Promise<NodeView>
   stop(id: string, now: boolean, actor: Actor): Promise<NodeView>
   restart(id: string, actor: Actor): Promise<NodeView>
+  suspend(id: string, why: Suspended['why'], actor: Actor): Promise<NodeView>
+  /** Of a suspended or paused node. */
+  resume(id: string, actor: Actor): Promise<NodeView>
+  discardMemory(id: string, actor: Actor): Promise<NodeView>
+  /** When SandLabX is told to end. */
+  leave(options: OnStopOptions): Promise<OnStopReport>
+  /** When it has started. */
+  resumeLeft(): Promise<ResumeReport>
   planRemoval(id: string, options: RemovalOptions): Promise<OperationPlan>
   delete(id: string, deleteStorage: boolean, actor: Actor, keepSnapshots?: boolean): Promise<void>
   events(id: string): NodeEvent[]
@@ -103,6 +118,7 @@ export async function createNodes(
   }, STORAGE_SCAN_MS)
   scan.unref()
 
+  const leaving = new AbortController()
   const view = (record: NodeRecord) => viewNode(context, record)
   return {
     report,
@@ -127,6 +143,19 @@ export async function createNodes(
     start: async (id, actor) => view(await startNode(context, id, actor)),
     stop: async (id, now, actor) => view(await stopNode(context, id, now, actor)),
     restart: async (id, actor) => view(await restartNode(context, id, actor)),
+    suspend: async (id, why, actor) => view(await suspendNode(context, id, why, actor)),
+    async resume(id, actor) {
+      const record = recordOf(context, id)
+      const refusal = nodeRefuses('resume', view(record).status)
+      if (refusal !== undefined) throw new SandlabError('wrong_status', `${record.name}: ${refusal}`)
+      return view(await startNode(context, id, actor))
+    },
+    discardMemory: async (id, actor) => view(await discardMemory(context, id, actor)),
+    async leave(options) {
+      leaving.abort()
+      return leaveNodes(context, options)
+    },
+    resumeLeft: () => resumeLeft(context, leaving.signal),
     planRemoval: (id, options) => planRemoval(context, id, options),
     delete: (id, deleteStorage, actor, keepSnapshots = false) =>
       deleteNode(context, id, { deleteStorage, keepSnapshots }, actor),
@@ -134,6 +163,7 @@ export async function createNodes(
     screenshot: (id) => screenshotOf(context, id),
     lastScreen: (id) => lastScreenOf(context, id),
     close() {
+      leaving.abort()
       clearInterval(scan)
       unsubscribe()
     },

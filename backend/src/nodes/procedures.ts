@@ -3,8 +3,11 @@ import { anyCloneProcedure } from './clone.js'
 import type { NodesContext } from './context.js'
 import { createProcedure } from './create.js'
 import { receiveProcedure } from './receive.js'
+import { discardMemoryProcedure } from './discard-memory.js'
 import { deleteProcedure } from './remove.js'
+import { resumeProcedure } from './resume.js'
 import { sendProcedure } from './send.js'
+import { suspendProcedure } from './suspend.js'
 
 /** This room's part of the table of procedures (`disks/procedures.ts`). */
 export function nodeProcedures(context: NodesContext): readonly AnyProcedure[] {
@@ -14,5 +17,8 @@ export function nodeProcedures(context: NodesContext): readonly AnyProcedure[] {
     anyProcedure(deleteProcedure(context)),
     anyProcedure(sendProcedure(context, null)),
     anyProcedure(receiveProcedure(context)),
+    anyProcedure(suspendProcedure(context)),
+    anyProcedure(resumeProcedure(context)),
+    anyProcedure(discardMemoryProcedure(context)),
   ]
 }

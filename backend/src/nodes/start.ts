@@ -1,13 +1,17 @@
 import { SandlabError } from '../domain/error.js'
 import { nodeRefuses, type NodeRecord } from '../domain/node.js'
 import { formatDuration } from '../domain/units.js'
-import { admit } from './admission.js'
+import { admitNode } from './admit-node.js'
 import { imageOf, publishNode, recordOf, saveRecord, viewNode, type Actor, type NodesContext } from './context.js'
 import { engineFailure } from './engine-failure.js'
 import { remakeMissingDrives } from './drives.js'
+import { resumeLocked } from './resume.js'
 import { specOf } from './spec.js'
 
-/** Lock, verify storage, admission, record the wish, engine; done when QMP answers and the guest runs. */
+/**
+ * Lock, verify storage, admission, record the wish, engine; done when QMP answers and the guest runs. A suspended node goes
+ * on where it was; when its memory can't be used, that is kept aside and told, and it boots.
+ */
 export async function startNode(context: NodesContext, id: string, actor: Actor): Promise<NodeRecord> {
   const { id: nodeId } = recordOf(context, id)
   return context.locks.run(nodeId, 'start', () => startLocked(context, nodeId, actor))
@@ -28,7 +32,10 @@ export async function startLocked(
   const image = imageOf(context, record.imageId)
   const fault = await context.observations.inspectStorage(record, image)
   if (fault !== undefined || !image) throw brokenNode(context, record, fault ?? 'its image is gone')
-  return context.startLimiter.run(() => startChecked(context, record, image, actor, memoryFile))
+  return context.startLimiter.run(async () => {
+    const resumed = memoryFile === undefined ? await resumeLocked(context, record, actor) : null
+    return resumed ?? startChecked(context, recordOf(context, id), image, actor, memoryFile)
+  })
 }
 
 /** It stands still where it was, mostly because the host's disk was full; nothing of the guest is lost. */
@@ -102,38 +109,6 @@ async function startFailed(context: NodesContext, record: NodeRecord, error: unk
     context.log.error({ err: failure, nodeId: record.id }, 'a failed start could not be recorded')
     publishNode(context, record.id)
   })
-}
-
-/**
- * Reserves CPUs and memory for a start, until the caller deletes the id from `context.admitted`. Throws `no_capacity`
- * with the figures.
- */
-export async function admitNode(
-  context: NodesContext,
-  record: Pick<NodeRecord, 'id' | 'name' | 'cpus' | 'memoryMib'>,
-): Promise<void> {
-  const report = await context.engine.probe()
-  const hosts = report.hosts.filter((host) => host.up)
-  const total = (pick: (host: (typeof hosts)[number]) => number) => hosts.reduce((sum, host) => sum + pick(host), 0)
-  const promised = new Map(context.admitted)
-  for (const node of context.store.data.nodes) {
-    const phase = context.observations.of(node.id).engine?.phase
-    if (phase === 'running' || phase === 'paused' || phase === 'unknown') promised.set(node.id, node)
-  }
-  promised.delete(record.id)
-  admit(
-    record.name,
-    record,
-    {
-      hostCpus: total((h) => h.cpus),
-      hostMemoryMib: total((h) => h.memoryMib),
-      freeMemoryMib: total((h) => h.freeMemoryMib),
-    },
-    context.rules,
-    [...promised.values()],
-  )
-  // No await between the sum and this line: two starts can't both take the last memory.
-  context.admitted.set(record.id, { cpus: record.cpus, memoryMib: record.memoryMib })
 }
 
 function brokenNode(context: NodesContext, record: NodeRecord, fault: string): SandlabError {

@@ -79,6 +79,9 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
     body: { toNodeId: '00000000-0000-4000-8000-000000000000' },
   },
   'post /api/nodes/{id}/start': { expected: ownNode() },
+  'post /api/nodes/{id}/suspend': { expected: ownNode() },
+  'post /api/nodes/{id}/resume': { expected: ownNode() },
+  'post /api/nodes/{id}/discard-memory': { expected: ownNode() },
   'post /api/nodes/{id}/stop': { expected: ownNode(), body: { now: true } },
   'post /api/nodes/{id}/restart': { expected: ownNode() },
   'get /api/nodes/{id}/events': { expected: ownNode() },
@@ -86,6 +89,7 @@ const TABLE: Record<string, { expected: Row; body?: unknown; query?: string }> =
   'get /api/nodes/{id}/console-history': { expected: ownNode() },
   'get /api/nodes/{id}/recordings': { expected: ownNode() },
   'get /api/recordings': { expected: teachers() },
+  'get /api/recordings/{id}': { expected: drivesOf() },
   'get /api/recordings/{id}/data': { expected: drivesOf() }, // its owner may know of it, and not replay it
   'delete /api/recordings/{id}': { expected: drivesOf() },
   'get /api/nodes/{id}/viewers': { expected: ownNode() },

@@ -77,6 +77,15 @@ const onNode = (
   },
 })
 
+const onSuspended = (action: string, audit: string, body?: unknown, other: unknown = { more: true }): Row => ({
+  audit,
+  ready: async (who) => {
+    const id = await newNode(who, true)
+    await who.send('POST', `/api/nodes/${id}/suspend`)
+    return { path: `/api/nodes/${id}/${action}`, body, other }
+  },
+})
+
 const ENDED = async (imageId: string) => {
   const { operations } = services().lab!
   const running = () => operations.list().find(({ target, state }) => target?.id === imageId && state === 'running')
@@ -276,6 +285,9 @@ const TABLE: Record<string, Row | 'no key' | 'refused'> = {
   '/api/nodes/{id}/start': onNode('start', 'node.start', false),
   '/api/nodes/{id}/stop': onNode('stop', 'node.stop', true, { now: true }, { now: false }),
   '/api/nodes/{id}/restart': onNode('restart', 'node.restart', true),
+  '/api/nodes/{id}/suspend': onNode('suspend', 'node.suspend', true, { resumeAtStart: true }, {}),
+  '/api/nodes/{id}/resume': onSuspended('resume', 'node.resume'),
+  '/api/nodes/{id}/discard-memory': onSuspended('discard-memory', 'node.discardMemory', {}, { start: true }),
   '/api/nodes/{id}/consoles': onNode('consoles', 'console.open', true, { kind: 'serial' }, { kind: 'screen' }),
   '/api/nodes/{id}/keys': onNode('keys', 'console.sendKeys', true, { keys: ['a'] }, { keys: ['b'] }),
   '/api/nodes/{id}/type': onNode('type', 'console.typeText', true, { text: 'a' }, { text: 'b' }),

@@ -105,6 +105,13 @@ async function checkNode(
     const backing = drive.backing.kind === 'image' ? null : backingOf({ ...record, backing: drive.backing }, data)
     await checkDisk(dataDir, `drive ${drive.id} of ${record.name}`, drive.file, backing, drive.sizeBytes, half)
   }
+  if (record.suspended) {
+    const memory = `overlays/${record.suspended.memoryFile}`
+    named.add(memory)
+    const found = await lstat(`${dataDir}/${memory}`).catch(() => undefined)
+    if (found?.size !== record.suspended.sizeBytes)
+      half.push(`node ${record.name}: its memory is missing, or not whole`)
+  }
   const sidecar = await json(`${dataDir}/${own}.json`)
   if (sidecar?.['status'] !== 'attached' || !isDeepStrictEqual(sidecar['record'], record)) {
     half.push(`node ${record.name}: the record beside its disk differs or is missing`)

@@ -21,6 +21,7 @@ import { DRIVES } from './scenarios-drives.js'
 import { ORPHANS } from './scenarios-orphans.js'
 import { REPAIRS } from './scenarios-repair.js'
 import { SNAPSHOTS } from './scenarios-snapshots.js'
+import { SUSPENDS } from './scenarios-suspend.js'
 import { TRASH } from './scenarios-trash.js'
 import { TEST_BOOT } from './scenarios-test-boot.js'
 import { TRANSFERS } from './scenarios-transfer.js'
@@ -213,6 +214,7 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   ...SNAPSHOTS,
+  ...SUSPENDS,
   {
     name: 'rename',
     kinds: [],

@@ -99,6 +99,7 @@ export function describeEngine(name: string, make: () => Promise<EngineUnderTest
           'liveMove',
           'liveSnapshot',
           'multiHost',
+          'suspend',
           'thinClone',
         ].toSorted(),
       )
@@ -406,13 +407,51 @@ export function describeEngine(name: string, make: () => Promise<EngineUnderTest
       await stop(spec.id, 0)
       const later = { ...spec, generation: 2, backing: { layers: [disks[0]!.layerFile], base: true } }
       const resume = (file: string) => lab.engine.start({ ...later, resume: { memoryFile: file } }, key()).wait()
-      await expect(resume('memory_none.bin')).rejects.toMatchObject({ code: 'unsupported' })
+      await expect(resume('memory_none.bin')).rejects.toMatchObject({ code: 'bad-memory' })
       expect((await resume(memoryFile)).phase).toBe('running')
       expect((await lab.engine.serialTail(spec.id, 100_000)).includes(lab.greeting)).toBe(false)
       await stop(spec.id, 0)
       expect((await lab.engine.start(later, key()).wait()).phase).toBe('running')
       await untilLogHas(spec.id, lab.greeting)
       await stop(spec.id, 0)
+    })
+
+    it('suspends a running node, and lets it go on only when it is told to', async () => {
+      const spec = await running()
+      const memoryFile = `suspended_${randomUUID()}.bin`
+      const suspend = () => lab.engine.suspend(spec.id, { key: key(), memoryFile }).wait()
+      const stateOf = () => lab.engine.suspendState(spec.id, { memoryFile })
+      if (!lab.engine.capabilities.suspend) {
+        await expect(suspend()).rejects.toMatchObject({ code: 'unsupported' })
+        return
+      }
+      await untilLogHas(spec.id, lab.greeting)
+      expect(await stateOf()).toBe('none')
+      const frozen = await lab.engine.freezeDisk(spec.id, { key: 'copy' })
+      await expect(suspend()).rejects.toMatchObject({ code: 'conflict', retry: true })
+      const folder = dirname(frozen.frozenFile)
+      expect(await readdir(folder)).not.toContain(memoryFile)
+      await frozen.release()
+
+      const told = nextChange(spec.id, (node) => node.ended !== null)
+      const { node, sizeBytes } = await suspend()
+      expect(node).toMatchObject({ phase: 'stopped', ended: { how: 'asked' }, pid: null })
+      expect((await told).node.reason).toMatch(/suspended/)
+      const found = await stat(`${folder}/${memoryFile}`)
+      expect({ sizeBytes, mode: found.mode & 0o777 }).toEqual({ sizeBytes: found.size, mode: 0o600 })
+      expect((await suspend()).sizeBytes).toBe(sizeBytes) // it is so already
+      expect(await stateOf()).toBe('done')
+
+      const later = { ...spec, generation: 2, resume: { memoryFile, hold: true } }
+      const held = await lab.engine.start(later, key()).wait()
+      expect(held).toMatchObject({ phase: 'paused', generation: 2 })
+      expect((await lab.engine.serialTail(spec.id, 100_000)).includes(lab.greeting)).toBe(false)
+      expect((await lab.engine.resume(spec.id, { key: key() }).wait()).phase).toBe('running')
+      expect(await stateOf()).toBe('none') // older than the disks from here on: gone
+      expect(await readdir(folder)).not.toContain(memoryFile)
+      expect(await phaseOf(spec.id)).toBe('running')
+      await stop(spec.id, 0)
+      await expect(suspend()).rejects.toMatchObject({ code: 'not-found' })
     })
 
     it('calls a node without its disk broken, and the others go on', async () => {

@@ -245,16 +245,16 @@ describe('the saved memory of a guest', () => {
   it('is refused for another machine or when it is damaged, and the guest has not run', async () => {
     await restore()
     await expect(resumeWith({ memoryMib: 48 })).rejects.toMatchObject({
-      code: 'unsupported',
+      code: 'bad-memory',
       message: expect.stringContaining('memory'),
     })
-    await expect(resumeWith({ nics: [] })).rejects.toMatchObject({ code: 'unsupported' })
+    await expect(resumeWith({ nics: [] })).rejects.toMatchObject({ code: 'bad-memory' })
     const short = 'memory_short.bin'
     await copyFile(inOverlays(MEMORY), inOverlays(short))
     const file = await open(inOverlays(short), 'r+')
     await file.truncate(Math.floor((await file.stat()).size / 2))
     await file.close()
-    await expect(resumeWith({}, short)).rejects.toMatchObject({ code: 'unsupported' })
+    await expect(resumeWith({}, short)).rejects.toMatchObject({ code: 'bad-memory' })
     expect(qemusIn(lab.dataDir)).toEqual([])
     expect(await numbers()).toBe(kept)
     expect((await resumeWith()).phase).toBe('running')

@@ -82,11 +82,11 @@ export function useUpdateNode(id: string) {
   })
 }
 
-export type PowerAction = 'start' | 'stop' | 'stop-now' | 'restart'
+export type PowerAction = 'start' | 'stop' | 'stop-now' | 'restart' | 'suspend' | 'discard-memory'
 
 const powerKey = ['power'] as const
 
-/** Starts, stops and restarts. The status is never guessed: it changes when the server has seen it change. */
+/** Starts, stops, restarts and suspends. The status is never guessed: it changes when the server has seen it change. */
 export function usePower() {
   const client = useQueryClient()
   return useMutation({

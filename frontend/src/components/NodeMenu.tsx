@@ -4,7 +4,9 @@ import {
   IconCamera,
   IconCopyPlus,
   IconDots,
+  IconEraser,
   IconHeartRateMonitor,
+  IconPlayerPause,
   IconPlayerPlay,
   IconPlayerStop,
   IconPlugX,
@@ -25,10 +27,13 @@ const ResetNodesDialog = lazy(async () => ({
   default: (await import('../reset/ResetNodesDialog.js')).ResetNodesDialog,
 }))
 const TestBootDialog = lazy(async () => ({ default: (await import('../test-boot/TestBootDialog.js')).TestBootDialog }))
+const DiscardMemoryDialog = lazy(async () => ({
+  default: (await import('./DiscardMemoryDialog.js')).DiscardMemoryDialog,
+}))
 const RestartDialog = lazy(async () => ({ default: (await import('./RestartDialog.js')).RestartDialog }))
 const SwitchOffDialog = lazy(async () => ({ default: (await import('./SwitchOffDialog.js')).SwitchOffDialog }))
 
-type NodeDialog = 'clone' | 'snapshot' | 'reset' | 'test-boot' | 'delete' | 'restart' | 'switch-off'
+type NodeDialog = 'clone' | 'snapshot' | 'reset' | 'test-boot' | 'delete' | 'restart' | 'switch-off' | 'discard-memory'
 
 interface Props {
   node: NodeView
@@ -52,11 +57,24 @@ export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Pro
         </Menu.Target>
         <Menu.Dropdown>
           <MenuAction icon={IconPlayerPlay} reason={node.actions.start} onClick={() => power.run(node, 'start')}>
-            Start
+            {node.status === 'suspended' ? 'Resume' : 'Start'}
           </MenuAction>
           <MenuAction icon={IconPlayerStop} reason={node.actions.stop} onClick={() => power.run(node, 'stop')}>
             Stop
           </MenuAction>
+          {node.suspended === null ? (
+            <MenuAction icon={IconPlayerPause} reason={node.actions.suspend} onClick={() => power.run(node, 'suspend')}>
+              Suspend
+            </MenuAction>
+          ) : (
+            <MenuAction
+              icon={IconEraser}
+              reason={node.actions.discardMemory}
+              onClick={() => setDialog('discard-memory')}
+            >
+              Discard its memory…
+            </MenuAction>
+          )}
           <MenuAction icon={IconRefresh} reason={node.actions.restart} onClick={() => setDialog('restart')}>
             Restart…
           </MenuAction>
@@ -92,6 +110,7 @@ export function NodeMenu({ node, onDeleted, size = 28, variant = 'subtle' }: Pro
         {dialog === 'delete' && (
           <DeleteNodeDialog node={node} onClose={() => setDialog(null)} {...(onDeleted ? { onDeleted } : {})} />
         )}
+        {dialog === 'discard-memory' && <DiscardMemoryDialog node={node} onClose={() => setDialog(null)} />}
         {dialog === 'restart' && <RestartDialog node={node} onClose={() => setDialog(null)} />}
         {dialog === 'switch-off' && <SwitchOffDialog node={node} onClose={() => setDialog(null)} />}
       </Suspense>

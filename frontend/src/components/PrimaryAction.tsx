@@ -17,6 +17,7 @@ export function PrimaryAction({
 }) {
   const power = usePowerButtons()
   const pending = usePendingPower(node.id)
+  const verb = node.status === 'suspended' ? 'Resume' : 'Start'
   if (node.actions.console === null && pending !== 'start') {
     return (
       <ButtonLink
@@ -38,10 +39,10 @@ export function PrimaryAction({
       leftSection={<IconPlayerPlay size={15} stroke={1.75} aria-hidden />}
       loading={pending === 'start'}
       reason={node.actions.start}
-      aria-label={`Start ${node.name}`}
+      aria-label={`${verb} ${node.name}`}
       onClick={() => power.run(node, 'start')}
     >
-      Start
+      {verb}
     </ActionButton>
   )
 }

@@ -13,6 +13,8 @@ const WORDS: Record<PowerAction, { tried: string; done: string }> = {
   start: { tried: 'started', done: 'Started' },
   stop: { tried: 'stopped', done: 'Stopped' },
   'stop-now': { tried: 'switched off', done: 'Switched off' },
+  suspend: { tried: 'suspended', done: 'Suspended' },
+  'discard-memory': { tried: 'rid of its memory', done: 'Discarded the memory of' },
   restart: { tried: 'restarted', done: 'Restarted' },
 }
 

@@ -95,7 +95,7 @@ function NotRunning({ node, startPending, onStart }: Props) {
       onClick={startPending || reason !== null ? undefined : onStart}
     >
       <IconPlayerPlay size={15} aria-hidden />
-      {startPending ? 'Starting …' : `Start ${node.name}`}
+      {startPending ? 'Starting …' : `${node.status === 'suspended' ? 'Resume' : 'Start'} ${node.name}`}
     </button>
   )
   return (

@@ -7,6 +7,7 @@ import {
   IconHeartRateMonitor,
   IconKeyboard,
   IconMoon,
+  IconPlayerPause,
   IconPlayerPlay,
   IconPlayerStop,
   IconPlus,
@@ -65,16 +66,27 @@ export function nodeCommands(nodes: readonly NodeView[], power: PowerButtons, na
         run: () => void navigate({ to: '/nodes/$nodeId', params }),
       },
     ]
-    const { console: noConsole, start, stop, clone, snapshot, reset } = node.actions
+    const { console: noConsole, start, stop, suspend, clone, snapshot, reset } = node.actions
     if (noConsole === null) {
       const open = () => void navigate({ to: '/nodes/$nodeId/console', params })
       commands.push(act('console', `Console of ${node.name}`, <IconTerminal2 {...ICON} />, open))
     }
     if (start === null) {
-      commands.push(act('start', `Start ${node.name}`, <IconPlayerPlay {...ICON} />, () => power.run(node, 'start')))
+      commands.push(
+        act(
+          'start',
+          `${node.status === 'suspended' ? 'Resume' : 'Start'} ${node.name}`,
+          <IconPlayerPlay {...ICON} />,
+          () => power.run(node, 'start'),
+        ),
+      )
     }
     if (stop === null) {
       commands.push(act('stop', `Stop ${node.name}`, <IconPlayerStop {...ICON} />, () => power.run(node, 'stop')))
+    }
+    if (suspend === null) {
+      const run = () => power.run(node, 'suspend')
+      commands.push(act('suspend', `Suspend ${node.name}`, <IconPlayerPause {...ICON} />, run))
     }
     if (clone === null) {
       const open = () => void navigate({ to: '/nodes', search: { clone: node.id } })

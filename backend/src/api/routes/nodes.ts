@@ -3,7 +3,14 @@ import { authorize } from '../../domain/authorize.js'
 import { SandlabError } from '../../domain/error.js'
 import { nodeEventSchema } from '../../domain/event.js'
 import { nodeIdSchema } from '../../domain/ids.js'
-import { createNodeSchema, nodeViewSchema, stopNodeSchema, updateNodeSchema } from '../../domain/node.js'
+import {
+  createNodeSchema,
+  discardMemorySchema,
+  nodeViewSchema,
+  stopNodeSchema,
+  suspendNodeSchema,
+  updateNodeSchema,
+} from '../../domain/node.js'
 import { toSandlabError } from '../errors.js'
 import { accessNode, ownedBy } from '../node-access.js'
 import { route, type RouteContext } from '../route.js'
@@ -195,6 +202,57 @@ export const nodeRoutes = [
     handle: async (context) => ({
       node: await labOf(context.services).nodes.restart(nodeFor(context, 'node.power').id, actorOf(context)),
     }),
+  }),
+  route({
+    method: 'post',
+    path: '/api/nodes/{id}/suspend',
+    tag: 'Nodes',
+    summary: 'Save the memory and end the machine; the next start goes on from there',
+    access: 'signed-in',
+    params: nodeParams,
+    body: suspendNodeSchema,
+    answer: { status: 200, schema: nodeAnswer },
+    errors: ['not_found', 'wrong_status', 'busy', 'no_space', 'unsupported', 'engine_failed'],
+    audit: 'node.suspend',
+    handle: async (context) => ({
+      node: await labOf(context.services).nodes.suspend(
+        nodeFor(context, 'node.power').id,
+        context.body.resumeAtStart ? 'stop' : 'asked',
+        actorOf(context),
+      ),
+    }),
+  }),
+  route({
+    method: 'post',
+    path: '/api/nodes/{id}/resume',
+    tag: 'Nodes',
+    summary: 'Let a suspended or paused node go on; it boots when its memory can not be used',
+    access: 'signed-in',
+    params: nodeParams,
+    answer: { status: 200, schema: nodeAnswer },
+    errors: ['not_found', 'wrong_status', 'busy', 'no_capacity', 'node_broken', 'engine_failed'],
+    audit: 'node.resume',
+    handle: async (context) => ({
+      node: await labOf(context.services).nodes.resume(nodeFor(context, 'node.power').id, actorOf(context)),
+    }),
+  }),
+  route({
+    method: 'post',
+    path: '/api/nodes/{id}/discard-memory',
+    tag: 'Nodes',
+    summary: 'Move the memory of a suspended node to the trash; with `start` it boots from its disk',
+    access: 'signed-in',
+    params: nodeParams,
+    body: discardMemorySchema,
+    answer: { status: 200, schema: nodeAnswer },
+    errors: ['not_found', 'wrong_status', 'busy', 'no_capacity', 'node_broken', 'engine_failed'],
+    audit: 'node.discardMemory',
+    async handle(context) {
+      const { id } = nodeFor(context, 'node.power')
+      const { nodes } = labOf(context.services)
+      const node = await nodes.discardMemory(id, actorOf(context))
+      return { node: context.body.start ? await nodes.start(id, actorOf(context)) : node }
+    },
   }),
   route({
     method: 'get',

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { SandlabError } from '../../domain/error.js'
 import { nodeIdSchema, type NodeId } from '../../domain/ids.js'
-import type { NodeRecord } from '../../domain/node.js'
+import { nodeRefuses, type NodeRecord } from '../../domain/node.js'
 import type { OperationKind } from '../../domain/operation.js'
 import type { OperationPlan } from '../../domain/plan.js'
 import type { LabState } from '../../domain/state.js'
@@ -30,12 +30,19 @@ export function changeNode(
 ): void {
   const node = draft.nodes.find(({ id }) => id === nodeId)
   if (!node) throw new SandlabError('not_found', 'The node was deleted meanwhile.', { hint: 'Nothing was changed.' })
+  if (node.suspended) refuseSuspended(node)
   const text = change(node)
   // Now, and not when it was asked for: what began to run in between does not have it.
   const at = context.now().toISOString()
   node.drivesChangedAt = at
   node.updatedAt = at
   node.events = [{ at, kind: 'changed' as const, text, actorLogin }, ...node.events].slice(0, 100)
+}
+
+/** Throws `wrong_status`: its memory knows the drives that it was saved with. */
+export function refuseSuspended({ name, suspended }: NodeRecord): void {
+  const refusal = suspended ? nodeRefuses('changeDrives', 'suspended') : undefined
+  if (refusal !== undefined) throw new SandlabError('wrong_status', `${name}: ${refusal}`)
 }
 
 /** After the commit: the record beside the disk, what is wrong with its storage, and the page. */

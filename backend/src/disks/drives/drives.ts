@@ -14,13 +14,14 @@ import { recordOf, viewNode, type Actor, type NodesContext } from '../../nodes/c
 import { isAfter } from '../../nodes/view.js'
 import { driveApiPath, drivePath } from '../../storage/drive-files.js'
 import { look } from '../../storage/overlay-faults.js'
+import { refuseSuspended } from './drive-changes.js'
 import { createDrive, planCreateDrive } from './drive-create.js'
 import { deleteDrive, planDeleteDrive } from './drive-delete.js'
 import { moveDrive, planMoveDrive } from './drive-move.js'
 import type { DriveRights } from './drive-source.js'
 import { planUpdateDrive, updateDrive } from './drive-update.js'
 
-/** A node's drives: records, changed in every status, applied at the next start. Each throws SandlabError. */
+/** A node's drives: records, changed in every status but `suspended`, applied at the next start. Each throws SandlabError. */
 export interface Drives {
   /** The root disk first, then in the order in which the guest sees them. */
   list(nodeId: string): Promise<DriveView[]>
@@ -37,6 +38,7 @@ export interface Drives {
 
 export function createDrives(context: NodesContext): Drives {
   const list = async (nodeId: string) => viewDrives(context, recordOf(context, nodeId))
+  const changeable = (...ids: string[]) => ids.forEach((id) => refuseSuspended(recordOf(context, id)))
   const one = async (nodeId: string, driveId: string): Promise<DriveView> => {
     const found = (await list(nodeId)).find(({ id }) => id === driveId)
     if (!found) throw new SandlabError('not_found', `The drive ${driveId} is gone again.`)
@@ -45,19 +47,25 @@ export function createDrives(context: NodesContext): Drives {
   return {
     list,
     async create(nodeId, request, actor, rights) {
+      changeable(nodeId)
       await createDrive(context, nodeId, request, actor, rights)
       return one(nodeId, request.id)
     },
     planCreate: (nodeId, request, actor, rights) => planCreateDrive(context, nodeId, request, actor, rights),
     async update(nodeId, driveId, request, actor) {
+      changeable(nodeId)
       await updateDrive(context, nodeId, driveId, request, actor)
       return one(nodeId, driveId)
     },
     planUpdate: (nodeId, driveId, request, actor) => planUpdateDrive(context, nodeId, driveId, request, actor),
-    delete: (nodeId, driveId, deleteStorage, actor) => deleteDrive(context, nodeId, driveId, deleteStorage, actor),
+    async delete(nodeId, driveId, deleteStorage, actor) {
+      changeable(nodeId)
+      await deleteDrive(context, nodeId, driveId, deleteStorage, actor)
+    },
     planDelete: (nodeId, driveId, deleteStorage, actor) =>
       planDeleteDrive(context, nodeId, driveId, deleteStorage, actor),
     async move(nodeId, driveId, request, actor) {
+      changeable(nodeId, request.toNodeId)
       await moveDrive(context, nodeId, driveId, request, actor)
       return one(request.toNodeId, request.newId ?? driveId)
     },

@@ -67,9 +67,14 @@ export function refuseBusy(context: NodesContext, ids: readonly string[]): void 
   }
 }
 
-/** What a guest wrote last while its disk was frozen must be in its disk. Throws `busy`. */
+/** What a guest wrote last while its disk was frozen must be in its disk, and no memory may wait for it. Throws `busy`, `wrong_status`. */
 export async function refuseUnsettled(context: NodesContext, record: NodeRecord): Promise<void> {
   if (isAlive(context, record)) return
+  if (record.suspended) {
+    throw new SandlabError('wrong_status', `${record.name} is suspended: its memory fits its disks as they are now.`, {
+      hint: 'Start it, or discard its memory; then try again. Nothing was changed.',
+    })
+  }
   const isThere = await access(liveLayerFile(context.layout, record.id)).then(
     () => true,
     () => false,

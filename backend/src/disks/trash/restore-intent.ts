@@ -10,8 +10,9 @@ import { trashEntrySchema, type TrashEntry } from '../../domain/trash.js'
 export const restoreItemSchema = z.object({
   /** Its files are those that lie in the trash. */
   entry: trashEntrySchema,
-  /** `node`: the whole node; `swap`: disks of a node that has others now; `parts`: a snapshot or a drive; `files`: only files. */
-  how: z.enum(['node', 'swap', 'parts', 'files']),
+  /** `node`: the whole node; `swap`: disks of a node that has others now; `parts`: a snapshot or a drive; `files`: only files;
+   * `memory`: of a node that is still switched off, so that it is suspended again. */
+  how: z.enum(['node', 'swap', 'parts', 'files', 'memory']),
   /** `node`: as it comes back. `swap`, `parts`: as it is now. */
   record: nodeRecordSchema.nullable(),
   /** The guest is shut down first, and started again afterwards. */
@@ -42,6 +43,7 @@ export type RestoreIntent = z.infer<typeof restoreIntentSchema>
 export function howOf({ reason }: Pick<TrashEntry, 'reason'>): RestoreItem['how'] {
   if (reason === 'deleted' || reason === 'replaced') return 'node'
   if (reason === 'reset' || reason === 'restored') return 'swap'
+  if (reason === 'memory-discarded') return 'memory'
   return reason === 'orphan' ? 'files' : 'parts'
 }
 

@@ -6,6 +6,7 @@ import type { LabState } from '../../domain/state.js'
 import type { TrashEntry } from '../../domain/trash.js'
 import { isAlive } from '../../nodes/clone-prepare.js'
 import { imageOf, viewNode, type Actor, type NodesContext } from '../../nodes/context.js'
+import { changedDisk, marksOf } from '../../nodes/suspended-disks.js'
 import { nameTaken, refuseOverQuota } from '../../nodes/new-record.js'
 import { isInTrash, trashIdOf } from '../../storage/trash-store.js'
 import { isThere } from '../reset/reset-intent.js'
@@ -67,6 +68,7 @@ async function itemOf(context: NodesContext, entry: TrashEntry, around: Circumst
   if (plain.how !== 'swap') await refuseTakenFiles(context, entry)
   if (plain.how === 'node') return wholeNode(context, plain, around)
   if (plain.how === 'swap') return disksOf(context, plain, around)
+  if (plain.how === 'memory') return memoryOf(context, plain)
   return plain.how === 'parts' ? partsOf(context, plain, around) : plain
 }
 
@@ -147,6 +149,22 @@ async function disksOf(
 async function presentFiles({ layout }: NodesContext, disks: TrashEntry['files']): Promise<TrashEntry['files']> {
   const there = await Promise.all(disks.map(({ was }) => isThere(`${layout.overlays}/${was}`)))
   return disks.filter((_, index) => there[index])
+}
+
+/** It fits as long as nothing has run on the disks since. */
+async function memoryOf(context: NodesContext, item: RestoreItem): Promise<RestoreItem> {
+  const former = requireRecord(item.entry)
+  const record = requireNode(context, former)
+  const { status } = viewNode(context, record)
+  if (!former.suspended || status !== 'stopped') {
+    throw new SandlabError('wrong_status', `${record.name} is ${status}: only a stopped node takes its memory back.`)
+  }
+  requireFile(item.entry, former.suspended.memoryFile, `the memory of ${former.name}`)
+  const changed = changedDisk(former.suspended.disks, await marksOf(context.layout, record))
+  if (changed === undefined) return { ...item, record }
+  throw new SandlabError('storage_in_use', `${record.name}: ${changed} was changed since its memory was saved.`, {
+    hint: 'The memory fits it no more. It stays in the trash.',
+  })
 }
 
 /** Snapshots and drives of a node that is there. */

@@ -150,6 +150,8 @@ function changeNode(draft: LabState, item: RestoreItem, { at, actor, words }: Re
     }
     for (const { id, backing, sizeBytes } of drives) standOn(node, id, backing, sizeBytes)
     node.desired = 'stopped'
+  } else if (how === 'memory') {
+    node.suspended = entry.node?.suspended ?? null
   } else if (how === 'parts' && drives.length > 0) {
     node.drives = [...node.drives, ...drives]
     node.drivesChangedAt = at

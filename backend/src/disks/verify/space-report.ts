@@ -137,6 +137,7 @@ async function nodeSpace({ layout, owners }: NodesContext, node: NodeRecord, cou
     `${layout.overlays}/${node.overlayFile}`,
     sidecarFile(layout, node.id),
     uefiVariablesFile(layout, node.id),
+    ...(node.suspended ? [`${layout.overlays}/${node.suspended.memoryFile}`] : []),
   ]
   const writable = node.drives.filter(({ readOnly }) => !readOnly)
   return {

@@ -1,5 +1,5 @@
 import { chainOf, type Chain } from '../../domain/layer.js'
-import { imageFile, memoryFile, overlayApiPath, sidecarFile } from '../../domain/layout.js'
+import { imageFile, overlayApiPath, sidecarFile } from '../../domain/layout.js'
 import type { DriveRecord } from '../../domain/drive.js'
 import type { NodeRecord } from '../../domain/node.js'
 import { snapshotsOf } from '../../domain/snapshot.js'
@@ -61,8 +61,10 @@ async function lookAt(context: NodesContext, record: NodeRecord, looking: Lookin
   for (const { file, chain } of [root, ...drives])
     seen.push(...(await lookAtDisk(context, record, file, chain, looking)))
   for (const snapshot of snapshotsOf(context.store.data, record.id)) {
-    if (snapshot.memory) seen.push(await lookAtMemory(context, snapshot.id, snapshot.memory))
+    if (snapshot.memory) seen.push(await lookAtMemory(context, snapshot.memory))
   }
+  const { suspended } = record
+  if (suspended) seen.push(await lookAtMemory(context, { file: suspended.memoryFile, sizeBytes: suspended.sizeBytes }))
   if (looking.level !== 'files') {
     const path = sidecarFile(context.layout, record.id)
     const name = overlayApiPath(`node_${record.id}.json`)
@@ -183,13 +185,9 @@ export function isInUse(context: NodesContext, id: string): boolean {
   return phase !== undefined && !['absent', 'stopped', 'failed'].includes(phase)
 }
 
-async function lookAtMemory(
-  { layout }: NodesContext,
-  snapshotId: string,
-  memory: { file: string; sizeBytes: number },
-): Promise<Seen> {
+async function lookAtMemory({ layout }: NodesContext, memory: { file: string; sizeBytes: number }): Promise<Seen> {
   const name = overlayApiPath(memory.file)
-  const { stats, fault } = await look(memoryFile(layout, snapshotId))
+  const { stats, fault } = await look(`${layout.overlays}/${memory.file}`)
   const wrong =
     stats && stats.size !== memory.sizeBytes ? `has ${stats.size} bytes, not ${memory.sizeBytes}` : undefined
   const message = fault === 'is missing' ? 'MISSING' : (fault ?? wrong)

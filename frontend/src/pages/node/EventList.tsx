@@ -16,6 +16,7 @@ const FACES: Record<NodeEvent['kind'], { tone: Tone; shape: Shape }> = {
   warning: { tone: 'warn', shape: 'triangle' },
   broken: { tone: 'bad', shape: 'cross' },
   paused: { tone: 'held', shape: 'bars' },
+  suspended: { tone: 'held', shape: 'bars' },
 }
 
 interface Props {

@@ -1,4 +1,4 @@
-import type { NodeView } from '@domain/node.js'
+import { MEMORY_KEPT_ASIDE, type NodeView } from '@domain/node.js'
 import { Notice } from '../../components/Notice.js'
 import classes from './NodeTrouble.module.css'
 
@@ -35,6 +35,22 @@ export function NodeTrouble({ node }: { node: NodeView }) {
         <Notice tone="warn" title="The node is paused">
           <p>{node.statusReason}</p>
           <p>Its memory is kept. When the cause is gone it can go on; Stop ends it.</p>
+        </Notice>
+      ) : null
+    case 'suspended':
+      return (
+        <Notice tone="info" title="The node is suspended">
+          <p>
+            Its memory is on the disk: Resume, and it goes on at the same screen.
+            {node.suspended?.why === 'stop' && ' SandLabX was told to end, and lets it go on when it starts.'}
+          </p>
+        </Notice>
+      )
+    case 'running':
+      return node.lastExit?.reason.startsWith(MEMORY_KEPT_ASIDE) ? (
+        <Notice tone="warn" title="It did not go on where it was">
+          <p>{node.lastExit.reason}</p>
+          <p>What its guest had written to its disk is there, as after a power cut.</p>
         </Notice>
       ) : null
     default:

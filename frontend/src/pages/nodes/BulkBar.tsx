@@ -1,5 +1,5 @@
 import type { NodeView } from '@domain/node.js'
-import { IconPlayerPlay, IconPlayerStop, IconRestore, IconTerminal2, IconX } from '@tabler/icons-react'
+import { IconPlayerPause, IconPlayerPlay, IconPlayerStop, IconRestore, IconTerminal2, IconX } from '@tabler/icons-react'
 import { lazy, Suspense, useState } from 'react'
 import { usePendingPowerCount } from '../../api/nodes.js'
 import { ActionButton, IconAction } from '../../components/ActionButton.js'
@@ -21,6 +21,7 @@ export function BulkBar({ nodes, onClear }: { nodes: readonly NodeView[]; onClea
   if (nodes.length === 0) return null
   const startable = nodes.filter((node) => node.actions.start === null)
   const stoppable = nodes.filter((node) => node.actions.stop === null)
+  const suspendable = nodes.filter((node) => node.actions.suspend === null)
   const resettable = nodes.filter((node) => node.actions.reset === null)
   const visible = nodes.filter((node) => node.actions.console === null).slice(0, 4)
   return (
@@ -44,6 +45,17 @@ export function BulkBar({ nodes, onClear }: { nodes: readonly NodeView[]; onClea
       >
         Stop {stoppable.length > 0 && count(stoppable.length, 'node')}
       </ActionButton>
+      {suspendable.length > 0 && (
+        <ActionButton
+          size="xs"
+          variant="default"
+          leftSection={<IconPlayerPause size={14} aria-hidden />}
+          reason={null}
+          onClick={() => void power.runAll(suspendable, 'suspend')}
+        >
+          Suspend {count(suspendable.length, 'node')}
+        </ActionButton>
+      )}
       {visible.length > 0 ? (
         <ButtonLink
           to="/consoles"

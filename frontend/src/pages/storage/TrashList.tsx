@@ -26,6 +26,7 @@ const REASONS: Record<TrashView['reason'], string> = {
   replaced: 'Replaced by a clone',
   'snapshot-deleted': 'Snapshot deleted',
   'drive-deleted': 'Drive removed',
+  'memory-discarded': 'Memory discarded',
   orphan: 'Orphan discarded',
 }
 
