@@ -26,6 +26,7 @@ import { createUploads } from './images/uploads.js'
 import type { NodesDependencies } from './nodes/context.js'
 import { createNodes } from './nodes/nodes.js'
 import { lockDisks } from './state/lock.js'
+import { createOwnersFile } from './state/owners.js'
 import { rebuildFromSidecars } from './state/rebuild.js'
 import { openStore } from './state/store.js'
 import { sweepOverlayStaging } from './storage/overlays.js'
@@ -92,7 +93,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     } else {
       services.safeMode = { reason: opened.reason, sidecars: opened.sidecars }
       services.rebuild = async () => {
-        const rebuilt = await rebuildFromSidecars(config.layout)
+        const rebuilt = await rebuildFromSidecars(config.layout, await accountsIfKnown(services))
         await opened.release()
         const { store, warning } = await openStore({ layout: config.layout, log })
         closing.push(() => store.close())
@@ -141,6 +142,14 @@ async function openStoreOrSafeMode(config: Config, log: Services['log']) {
   }
 }
 
+/** Null while the database is away: then owners stay as the records have them. */
+async function accountsIfKnown({ accounts }: Services) {
+  return accounts.list().catch((error: unknown) => {
+    if (isSandlabError(error, 'database_down')) return null
+    throw error
+  })
+}
+
 async function makeServices(
   options: BackendOptions,
   log: Services['log'],
@@ -161,7 +170,9 @@ async function makeServices(
     aliveFile: aliveFile(config.layout),
   })
   closing.push(() => consoleHistory.close())
-  const directory = createDirectory()
+  const owners = createOwnersFile(config.layout, log)
+  closing.push(() => owners.settled())
+  const directory = createDirectory((users) => owners.remember(users))
   const prepare = async () => {
     const first = await accounts.ensureFirstAdministrator() // its password is in firstLoginFile, which `up` shows
     if (first) options.onFirstAdministrator?.(first)

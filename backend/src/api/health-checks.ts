@@ -43,6 +43,12 @@ export async function runHealthChecks(services: Services): Promise<HealthCheck[]
 
 function checkState(services: Services): Finding {
   if (services.safeMode) {
+    if (services.safeMode.sidecars === 0) {
+      return failed(
+        `Safe mode: ${services.safeMode.reason} Nothing was overwritten.`,
+        'There is no record beside these disks. If they are of an older SandLabX, stop this one and run `./migrate-state.sh`; else restore a backup of the state.',
+      )
+    }
     return failed(
       `Safe mode: ${services.safeMode.reason} Nothing was overwritten.`,
       `Rebuild the state from the ${services.safeMode.sidecars} records beside the disks: the button on this page, or \`sandlabx state rebuild\`.`,

@@ -54,4 +54,8 @@ export const errorBodySchema = z.object({
   }),
 })
 
-export const rebuildAnswer = z.object({ nodes: z.int(), images: z.int() })
+export const rebuildAnswer = z.object({
+  nodes: z.int(),
+  images: z.int(),
+  ownerless: z.array(z.object({ login: z.string().nullable(), nodes: z.int() })).default([]),
+})

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { auditAnswer, rebuildAnswer } from './answers.js'
 import type { Io } from './io.js'
 import { wholeNumber } from './option-values.js'
+import { sayNext } from './output.js'
 import { noOptions, verb, type Run } from './run.js'
 import { countNodes, localTime } from './text.js'
 
@@ -27,6 +28,11 @@ export function addRecordCommands(program: Command, io: Io): void {
 async function rebuild(run: Run): Promise<void> {
   const made = await (await run.client()).send('POST', '/api/system/rebuild', {}, rebuildAnswer)
   run.output.done(`The state is rebuilt: ${countNodes(made.nodes)}, ${made.images} images.`, made)
+  for (const { login, nodes } of made.ownerless) {
+    const whose = login === null ? 'an account that nobody remembers' : `${login}, who has no account now`
+    const next = login === null ? '' : `: sandlabx user add ${login} gives them back`
+    sayNext(run, `${countNodes(nodes)} belong to ${whose}${next}`)
+  }
 }
 
 const auditSchema = z.object({

@@ -59,6 +59,8 @@ export const overlayFileName = (nodeId: string) => `node_${nodeId}.qcow2`
 export const overlayFile = (l: Layout, nodeId: string) => `${l.overlays}/${overlayFileName(nodeId)}`
 /** The node's full record, so that the folder alone is a complete backup. */
 export const sidecarFile = (l: Layout, nodeId: string) => `${l.overlays}/node_${nodeId}.json`
+/** Whose the owners' ids in the sidecars are, should the accounts be lost. */
+export const ownersFile = (l: Layout) => `${l.overlays}/owners.json`
 /** UEFI variables of one node. */
 export const uefiVariablesFile = (l: Layout, nodeId: string) => `${l.overlays}/node_${nodeId}.efivars.fd`
 export const layerFileName = (layerId: string) => `layer_${layerId}.qcow2`

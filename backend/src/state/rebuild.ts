@@ -5,9 +5,11 @@ import type { Layout } from '../domain/layout.js'
 import type { NodeRecord } from '../domain/node.js'
 import { keptBySnapshots, type Snapshot } from '../domain/snapshot.js'
 import { emptyState, type LabState } from '../domain/state.js'
+import type { User } from '../domain/user.js'
 import { storageFailure } from '../system/durable-file.js'
 import { freezeTree } from './draft.js'
 import { withStateLock } from './lock.js'
+import { readOwners, type Owner } from './owners.js'
 import {
   listStorage,
   readImageSidecars,
@@ -28,16 +30,19 @@ export interface RebuildReport {
   unreadable: UnreadableSidecar[]
   /** Where the files that could not be read are now. */
   movedAside: string[]
+  /** Nodes whose owners have no account now, by the login that they had; an account of that login has them again. */
+  ownerless: { login: string | null; nodes: number }[]
 }
 
 /**
  * Makes a fresh state file from the records beside the disks and base images, after safe mode. What could not be read
  * is moved aside under a dated name, never overwritten. A node comes back as its sidecar has it; one whose disk is
- * missing shows as broken. Finished operations are lost.
+ * missing shows as broken. Finished operations are lost. Where the accounts were lost, too, and an owner's login has a
+ * new one by now, the node is that one's.
  *
  * Throws `wrong_status` when the state can be read and `state_locked` when a backend uses it; nothing is changed then.
  */
-export async function rebuildFromSidecars(layout: Layout): Promise<RebuildReport> {
+export async function rebuildFromSidecars(layout: Layout, accounts: readonly Account[] | null = null): Promise<RebuildReport> {
   await mkdir(layout.state, { recursive: true, mode: 0o700 })
   return withStateLock(layout, async () => {
     await refuseReadableState(layout)
@@ -46,7 +51,9 @@ export async function rebuildFromSidecars(layout: Layout): Promise<RebuildReport
     const layers = await readLayerSidecars(layout)
     const ofStatus = (status: NodeSidecar['status']) =>
       nodes.found.flatMap((sidecar) => (sidecar.status === status ? [sidecar.record] : []))
-    const [records, detached] = [ofStatus('attached'), ofStatus('detached')]
+    const owners = await readOwners(layout)
+    const records = ofStatus('attached').map((record) => handedOver(record, owners, accounts ?? []))
+    const detached = ofStatus('detached')
     const known = new Set(nodes.found.map((sidecar) => sidecar.record.overlayFile))
     const { overlays } = await listStorage(layout)
     const movedAside = await moveStateFilesAside(layout)
@@ -68,8 +75,28 @@ export async function rebuildFromSidecars(layout: Layout): Promise<RebuildReport
       overlaysWithoutRecord: overlays.filter((file) => !known.has(file)).length,
       unreadable: [...nodes.unreadable, ...layers.unreadable, ...images.unreadable],
       movedAside,
+      ownerless: accounts === null ? [] : ownerlessOf(records, owners, accounts),
     }
   })
+}
+
+type Account = Pick<User, 'id' | 'login'>
+
+function handedOver(record: NodeRecord, owners: readonly Owner[], accounts: readonly Account[]): NodeRecord {
+  if (accounts.some(({ id }) => id === record.ownerId)) return record
+  const login = owners.find(({ id }) => id === record.ownerId)?.login
+  const heir = accounts.find((account) => account.login === login)
+  return heir ? { ...record, ownerId: heir.id } : record
+}
+
+function ownerlessOf(records: readonly NodeRecord[], owners: readonly Owner[], accounts: readonly Account[]) {
+  const counts = new Map<string | null, number>()
+  for (const { ownerId } of records) {
+    if (accounts.some(({ id }) => id === ownerId)) continue
+    const login = owners.find(({ id }) => id === ownerId)?.login ?? null
+    counts.set(login, (counts.get(login) ?? 0) + 1)
+  }
+  return [...counts].map(([login, nodes]) => ({ login, nodes }))
 }
 
 /**

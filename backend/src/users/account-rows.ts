@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { Kysely, Selectable } from 'kysely'
 import { SandlabError } from '../domain/error.js'
 import type { UserId } from '../domain/ids.js'
+import type { Layout } from '../domain/layout.js'
 import { loginSchema, type CreateUser, type User } from '../domain/user.js'
+import { formerIdOf } from '../state/owners.js'
 import type { Database } from './database.js'
 import type { Tables, UsersTable } from './tables.js'
 import { isUuid, requirePlainText } from './text.js'
@@ -36,6 +38,19 @@ export function newUserRow(input: CreateUser, passwordHash: string, mustChangePa
     created_at: at,
     last_sign_in_at: null,
   }
+}
+
+/** What `overlays/owners.json` knows of an account that was lost; undefined when it knows none. */
+export async function formerId(
+  database: Pick<Database, 'sql'>,
+  layout: Layout | undefined,
+  login: string,
+): Promise<UserId | undefined> {
+  if (!layout) return undefined
+  return formerIdOf(layout, login, async (id) => {
+    const row = await database.sql.selectFrom('users').select('id').where('id', '=', id).executeTakeFirst()
+    return row !== undefined
+  })
 }
 
 /** Throws `name_taken`. */

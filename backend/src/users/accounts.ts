@@ -1,7 +1,7 @@
 import type { UserId } from '../domain/ids.js'
 import type { Layout } from '../domain/layout.js'
 import type { CreateUser, UpdateUser, User } from '../domain/user.js'
-import { insertUser, newUserRow, noSuchAccount, rowById, rowByLogin, userOf } from './account-rows.js'
+import { formerId, insertUser, newUserRow, noSuchAccount, rowById, rowByLogin, userOf } from './account-rows.js'
 import { endCredentials, updateUser } from './account-update.js'
 import type { Database } from './database.js'
 import { ensureFirstAdministrator, forgetFirstLogin } from './first-administrator.js'
@@ -16,10 +16,14 @@ export interface Accounts {
   /** Throws `not_found`. */
   get(id: UserId): Promise<User>
   findByLogin(login: string): Promise<User | undefined>
-  /** Without a password one is generated and returned, once. Throws `name_taken`, `weak_password`, `bad_request`. */
+  /**
+   * Without a password one is generated and returned, once. The id is the given one, else that of an account of this
+   * login which was lost with the database, so that its nodes are its again. Throws `name_taken`, `weak_password`,
+   * `bad_request`.
+   */
   create(
     input: CreateUser,
-    options?: { mustChangePassword?: boolean },
+    options?: { mustChangePassword?: boolean; id?: UserId },
   ): Promise<{ user: User; password: string | null }>
   /**
    * Name, role, disabled. Disabling ends all sessions and tokens; another role ends the sessions (tokens carry the new
@@ -84,10 +88,12 @@ export function createAccounts(database: Database, options: { layout?: Layout; n
       const row = await rowByLogin(database, login)
       return row && userOf(row)
     },
-    async create(input, { mustChangePassword = true } = {}) {
+    async create(input, { mustChangePassword = true, id } = {}) {
       if (input.password !== undefined) requireGoodPassword(input.login, input.password)
       const password = input.password ?? generatePassword()
       const row = newUserRow(input, await hashPassword(password), mustChangePassword, now())
+      const known = id ?? (await formerId(database, options.layout, input.login))
+      if (known !== undefined) row.id = known
       await insertUser(database.sql, row)
       return { user: userOf(row), password: input.password === undefined ? password : null }
     },

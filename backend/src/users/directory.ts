@@ -12,7 +12,8 @@ export interface Directory {
   fill(users: User[]): void
 }
 
-export function createDirectory(): Directory {
+/** `onChange` hears all of them after each change. */
+export function createDirectory(onChange: (users: readonly User[]) => void = () => undefined): Directory {
   const users = new Map<string, User>()
   return {
     get: (id) => users.get(id),
@@ -20,10 +21,14 @@ export function createDirectory(): Directory {
       [...users.values()]
         .filter((user) => user.role === 'administrator' && !user.disabled)
         .toSorted((a, b) => a.createdAt.localeCompare(b.createdAt))[0],
-    set: (user) => void users.set(user.id, user),
+    set(user) {
+      users.set(user.id, user)
+      onChange([...users.values()])
+    },
     fill(all) {
       users.clear()
       for (const user of all) users.set(user.id, user)
+      onChange(all)
     },
   }
 }

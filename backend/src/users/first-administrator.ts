@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { firstLoginFile, type Layout } from '../domain/layout.js'
 import type { CreateUser } from '../domain/user.js'
 import { errnoOf, writeFileDurably } from '../system/durable-file.js'
-import { insertUser, newUserRow } from './account-rows.js'
+import { formerId, insertUser, newUserRow } from './account-rows.js'
 import type { Database } from './database.js'
 import { hashPassword } from './password-hash.js'
 import { generatePassword } from './password-rules.js'
@@ -22,7 +22,10 @@ export async function ensureFirstAdministrator(database: Database, layout: Layou
     if (anybody) return null
     const first = { login: FIRST_LOGIN, password }
     const input: CreateUser = { login: FIRST_LOGIN, displayName: 'Administrator', role: 'administrator' }
-    await insertUser(transaction, newUserRow(input, passwordHash, true, at))
+    const row = newUserRow(input, passwordHash, true, at)
+    const known = await formerId({ sql: transaction }, layout, FIRST_LOGIN)
+    if (known !== undefined) row.id = known
+    await insertUser(transaction, row)
     if (layout) await writeFileDurably(firstLoginFile(layout), `${JSON.stringify(first)}\n`)
     return first
   })

@@ -15,6 +15,7 @@ const rebuildSchema = z
     overlaysWithoutRecord: z.int(),
     unreadable: z.array(z.looseObject({})),
     movedAside: z.array(z.string()),
+    ownerless: z.array(z.object({ login: z.string().nullable(), nodes: z.int() })),
   })
   .meta({ id: 'RebuildReport' })
 const aliveSchema = z.object({ ok: z.boolean() })
