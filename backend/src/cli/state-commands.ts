@@ -14,11 +14,12 @@ import {
 import { ProblemsFound } from './doctor.js'
 import { canAsk, type Io } from './io.js'
 import { localLayout } from './local-backend.js'
+import { addMigrateCommand } from './migrate-command.js'
 import { askConfirmation } from './prompts.js'
 import { noOptions, verb, type Run } from './run.js'
 import { oneLine, paint } from './text.js'
 
-/** state check and state restore: the files themselves, on this machine, while no backend runs. */
+/** state check, state restore and state migrate: the files themselves, on this machine, while no backend runs. */
 export function addStateCommands(program: Command, io: Io): void {
   const known = program.commands.find((command) => command.name() === 'state')
   const state = known ?? program.command('state').description('the file that names all nodes (administrators)')
@@ -36,6 +37,7 @@ export function addStateCommands(program: Command, io: Io): void {
     .option('--dry-run', 'show what would change')
     .option('--force', 'do not ask')
     .action(verb(io, restoreSchema, restore))
+  addMigrateCommand(state, io)
 }
 
 async function check(run: Run): Promise<void> {

@@ -1,4 +1,5 @@
 import { imageProcedures } from '../images/procedures.js'
+import { migrateProcedure } from '../migration/migrate.js'
 import type { NodesContext } from '../nodes/context.js'
 import { nodeProcedures } from '../nodes/procedures.js'
 import { anyProcedure, type AnyProcedure } from '../transactions/procedure.js'
@@ -36,5 +37,6 @@ export function procedures(context: NodesContext): readonly AnyProcedure[] {
     anyProcedure(attachProcedure(context)),
     anyProcedure(discardProcedure(context)),
     anyProcedure(testBootProcedure(context)),
+    anyProcedure(migrateProcedure(context)),
   ]
 }

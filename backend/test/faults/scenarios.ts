@@ -18,6 +18,7 @@ import { about } from '../support/image-room.js'
 import { startPublisher } from '../support/publisher.js'
 import { ACTOR, idOf, type Rooms } from './rooms.js'
 import { DRIVES } from './scenarios-drives.js'
+import { MIGRATION } from './scenarios-migration.js'
 import { ORPHANS } from './scenarios-orphans.js'
 import { REPAIRS } from './scenarios-repair.js'
 import { SNAPSHOTS } from './scenarios-snapshots.js'
@@ -152,6 +153,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...TRANSFERS,
   ...TRASH,
   TEST_BOOT,
+  MIGRATION,
   ...ORPHANS,
   ...DRIVES,
   ...REPAIRS,
