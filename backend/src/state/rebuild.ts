@@ -42,7 +42,10 @@ export interface RebuildReport {
  *
  * Throws `wrong_status` when the state can be read and `state_locked` when a backend uses it; nothing is changed then.
  */
-export async function rebuildFromSidecars(layout: Layout, accounts: readonly Account[] | null = null): Promise<RebuildReport> {
+export async function rebuildFromSidecars(
+  layout: Layout,
+  accounts: readonly Account[] | null = null,
+): Promise<RebuildReport> {
   await mkdir(layout.state, { recursive: true, mode: 0o700 })
   return withStateLock(layout, async () => {
     await refuseReadableState(layout)
