@@ -61,7 +61,12 @@ export async function leaveNodes(context: NodesContext, options: OnStopOptions):
   const noRoom = withoutRoom(suspends, await roomFor(context))
   for (const { record } of noRoom) departure.shutDown(record, 'there is no room for its memory')
   const saved = departure.suspendAll(suspends.filter((one) => !noRoom.includes(one)))
-  await Promise.race([saved.then(() => departure.settled()), delay(Math.max(0, deadline - performance.now()))])
+  const over = new AbortController()
+  const late = delay(Math.max(0, deadline - performance.now()), undefined, { signal: over.signal }).catch(
+    () => undefined,
+  )
+  await Promise.race([saved.then(() => departure.settled()), late])
+  over.abort()
   report.left = context.store.data.nodes.filter((record) => runs(context, record)).map(({ name }) => name)
   if (report.left.length > 0) context.log.warn({ nodes: report.left }, 'these nodes still run as SandLabX ends')
   return report

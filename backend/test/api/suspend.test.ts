@@ -1,11 +1,11 @@
 import { appendFile, readdir, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { overlayFile } from '../../src/domain/layout.js'
 import { nodeIdSchema } from '../../src/domain/ids.js'
 import { EngineError } from '../../src/hosts/engine.js'
 import { listTrash } from '../../src/storage/trash-store.js'
 import { addTestImage, startTestLab, type Person, type TestLab } from '../support/lab.js'
-import { until, untilSeen } from '../support/until.js'
+import { until } from '../support/until.js'
 
 jest.setTimeout(120_000)
 
@@ -33,6 +33,12 @@ const memoryOf = (id: string) => `${layout().overlays}/${record(id).suspended!.m
 const serialOf = async (id: string) => (await lab.engine.serialTail(nodeIdSchema.parse(id), 10_000)).toString('utf8')
 const textsOf = (id: string) => record(id).events.map(({ text }) => text)
 
+async function restored(entryId: string): Promise<void> {
+  const { status, body } = await teacher.send('POST', `/api/trash/${entryId}/restore`, {})
+  expect(status).toBe(202)
+  await parts().operations.ended(body.operation.id)
+}
+
 let count = 0
 async function runningNode(onStop?: 'suspend' | 'shutdown'): Promise<string> {
   const { body } = await teacher.send('POST', '/api/nodes', { name: `n${(count += 1)}`, image: 'empty', start: true })
@@ -45,13 +51,20 @@ async function suspendedNode(): Promise<string> {
   return id
 }
 
-beforeEach(async () => {
+beforeAll(async () => {
   await open()
   await addTestImage(layout(), parts().store)
-})
-afterEach(async () => {
+}, 60_000)
+afterAll(async () => {
   await lab.close()
   await rm(lab.dataDir, { recursive: true, force: true })
+})
+/** The next test finds no memory, and nothing that runs. */
+afterEach(async () => {
+  for (const { id } of parts().store.data.nodes) {
+    if (record(id).suspended) await post(id, 'discard-memory')
+    else await post(id, 'stop', { now: true })
+  }
 })
 
 describe('a suspended node', () => {
@@ -99,14 +112,6 @@ describe('a suspended node', () => {
     expect(await serialOf(id)).toContain('Fake Linux goes on')
   })
 
-  it('is the same after a restart of SandLabX, and waits until it is asked', async () => {
-    const id = await suspendedNode()
-    await restart()
-    expect(await statusOf(id)).toBe('suspended')
-    expect(await post(id, 'resume')).toMatchObject({ status: 200, body: { node: { status: 'running' } } })
-    expect(await serialOf(id)).toContain('Fake Linux goes on')
-  })
-
   it.each([
     ['is missing', /memory is missing/, (id: string) => rm(memoryOf(id))],
     ['was cut short', /memory has/, (id: string) => truncate(memoryOf(id), 3)],
@@ -140,10 +145,9 @@ describe('a suspended node', () => {
     const id = await suspendedNode()
     expect(await post(id, 'discard-memory')).toMatchObject({ status: 200, body: { node: { status: 'stopped' } } })
     const [entry] = await listTrash(layout())
-    const back = await teacher.send('POST', `/api/trash/${entry!.id}/restore`, {})
-    expect(back.status).toBe(202)
-    await until(async () => (await statusOf(id)) === 'suspended')
-    expect(await listTrash(layout())).toEqual([])
+    await restored(entry!.id)
+    expect(await statusOf(id)).toBe('suspended')
+    expect((await listTrash(layout())).map((one) => one.id)).not.toContain(entry!.id)
 
     expect(await post(id, 'discard-memory', { start: true })).toMatchObject({ body: { node: { status: 'running' } } })
     expect(await serialOf(id)).toContain('login:')
@@ -162,9 +166,8 @@ describe('a suspended node', () => {
     expect((await teacher.send('DELETE', `/api/nodes/${id}?deleteStorage=true`)).status).toBe(204)
     expect(await memories()).toEqual([])
     const [entry] = await listTrash(layout())
-    expect((await teacher.send('POST', `/api/trash/${entry!.id}/restore`, {})).status).toBe(202)
-    await untilSeen('it is back', async () => parts().store.data.nodes.some((node) => node.id === id))
-    await until(async () => (await statusOf(id)) === 'suspended')
+    await restored(entry!.id)
+    expect(await statusOf(id)).toBe('suspended')
     expect(await post(id, 'start')).toMatchObject({ status: 200 })
     expect(await serialOf(id)).toContain('Fake Linux goes on')
   })
@@ -205,6 +208,14 @@ describe('a suspend that fails', () => {
 })
 
 describe('SandLabX that is told to end', () => {
+  it('is the same after a restart of SandLabX, and waits until it is asked', async () => {
+    const id = await suspendedNode()
+    await restart()
+    expect(await statusOf(id)).toBe('suspended')
+    expect(await post(id, 'resume')).toMatchObject({ status: 200, body: { node: { status: 'running' } } })
+    expect(await serialOf(id)).toContain('Fake Linux goes on')
+  })
+
   it('suspends what runs, each node by its own word, and lets go on what it suspended when it starts again', async () => {
     const [one, other, down, asked] = [
       await runningNode(),

@@ -7,6 +7,7 @@ import { Section } from '../../components/Section.js'
 import { AgentSetting } from './AgentSetting.js'
 import { InternetSetting } from './InternetSetting.js'
 import classes from './SettingsTab.module.css'
+import { OnStopSetting } from './OnStopSetting.js'
 import { ResourcesForm } from './ResourcesForm.js'
 
 const DeleteNodeDialog = lazy(async () => ({
@@ -36,6 +37,12 @@ export function SettingsTab() {
         description="By it SandLabX asks the guest to write everything out before a snapshot, sets its clock after a resume, and sees that a test boot has come up."
       >
         <AgentSetting node={node} />
+      </Section>
+      <Section
+        title="When SandLabX is told to end"
+        description="As before a restart of the server, or of its containers."
+      >
+        <OnStopSetting node={node} />
       </Section>
       <Section title="Delete" description="Its disk is kept unless you ask otherwise.">
         <DeleteSetting node={node} />
