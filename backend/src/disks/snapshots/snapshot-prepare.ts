@@ -159,7 +159,7 @@ export async function planSnapshot(
 ): Promise<OperationPlan> {
   const record = recordOf(context, id)
   const empty = { kind: 'snapshot.create' as const, title: titleOf(record, request), creates: [], replaces: [] }
-  const refusal = await refusalIn(async () => {
+  const { refusal } = await refusalIn(async () => {
     refuseSnapshot(context, record, request, null)
     if (request.freeze) await requireGuestAgent(context, record)
   })
