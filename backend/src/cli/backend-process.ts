@@ -35,8 +35,8 @@ export interface Ending {
 }
 
 const START_TIMEOUT_MS = 180_000
-/** A stop closes consoles and PostgreSQL; above this something hangs. */
-export const STOP_TIMEOUT_MS = 60_000
+/** A stop closes consoles and PostgreSQL, and may save what runs (`SANDLABX_ON_STOP_SECONDS`); above this something hangs. */
+export const STOP_TIMEOUT_MS = 200_000
 const POLL_MS = 50
 const LOG_KEPT_BYTES = 16 * 1024 * 1024
 
