@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jes
 import { overlayFile } from '../../src/domain/layout.js'
 import { nodeIdSchema } from '../../src/domain/ids.js'
 import { EngineError } from '../../src/hosts/engine.js'
+import { createFakeEngine } from '../../src/hosts/fake-engine.js'
 import { listTrash } from '../../src/storage/trash-store.js'
 import { addTestImage, startTestLab, type Person, type TestLab } from '../support/lab.js'
 import { until } from '../support/until.js'
@@ -207,14 +208,9 @@ describe('a suspend that fails', () => {
   })
 })
 
+/** In this order: each begins with the SandLabX that the one before has left. */
 describe('SandLabX that is told to end', () => {
-  it('is the same after a restart of SandLabX, and waits until it is asked', async () => {
-    const id = await suspendedNode()
-    await restart()
-    expect(await statusOf(id)).toBe('suspended')
-    expect(await post(id, 'resume')).toMatchObject({ status: 200, body: { node: { status: 'running' } } })
-    expect(await serialOf(id)).toContain('Fake Linux goes on')
-  })
+  beforeAll(async () => void (await restart({ SANDLABX_ON_STOP: 'suspend' })), 60_000)
 
   it('suspends what runs, each node by its own word, and lets go on what it suspended when it starts again', async () => {
     const [one, other, down, asked] = [
@@ -223,12 +219,6 @@ describe('SandLabX that is told to end', () => {
       await runningNode('shutdown'),
       await suspendedNode(),
     ]
-    await restart() // keep: the fake's machines are gone without a word, as after a kill
-    expect(await statusOf(one)).toBe('crashed')
-    await lab.close()
-    await open({ SANDLABX_ON_STOP: 'suspend' }, lab.dataDir)
-    for (const id of [one, other, down]) expect(await post(id, 'start')).toMatchObject({ status: 200 })
-
     await restart({ SANDLABX_ON_STOP: 'suspend' })
     for (const id of [one, other]) await until(async () => (await statusOf(id)) === 'running')
     for (const id of [one, other]) expect(await serialOf(id)).toContain('Fake Linux goes on')
@@ -237,10 +227,11 @@ describe('SandLabX that is told to end', () => {
     expect(await statusOf(asked)).toBe('suspended')
     expect(await memories()).toEqual([record(asked).suspended!.memoryFile])
     expect(textsOf(one).join(' ')).toContain('because SandLabX was told to end')
+    expect(await post(asked, 'resume')).toMatchObject({ status: 200, body: { node: { status: 'running' } } })
+    expect(await serialOf(asked)).toContain('Fake Linux goes on')
   })
 
   it('shuts down what it can not suspend, and loses nothing', async () => {
-    await restart({ SANDLABX_ON_STOP: 'suspend' })
     const id = await runningNode()
     lab.engine.failNext('suspend', new EngineError('no-space', "The host's disk is full."))
     await restart({ SANDLABX_ON_STOP: 'suspend' })
@@ -249,11 +240,9 @@ describe('SandLabX that is told to end', () => {
   })
 
   it('keeps a node suspended whose turn fails at the start, and says so', async () => {
-    await restart({ SANDLABX_ON_STOP: 'suspend' })
     const id = await runningNode()
     await lab.close()
     const report = { hosts: [{ id: 'local', up: true, cpus: 16, memoryMib: 64, freeMemoryMib: 1 }] }
-    const { createFakeEngine } = await import('../../src/hosts/fake-engine.js')
     const engine = createFakeEngine({ layout: layout(), report })
     lab = await startTestLab({ dataDir: lab.dataDir, keep: true, engine })
     teacher = await lab.person('instructor')
