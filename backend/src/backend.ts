@@ -327,6 +327,7 @@ async function makeLab(
     originAllowed: (request) => consoleOriginAllowed(services, request),
     mayOpen: (subject, nodeId) => mayOpenConsole(services, subject, nodeId),
     history: visits,
+    recordings,
     addressOf: (request) => addressOf(config, request),
   })
   closing.push(async () => consoles.close())

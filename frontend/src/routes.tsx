@@ -83,6 +83,11 @@ const nodeSettings = createRoute({
   component: lazyRouteComponent(() => import('./pages/node/SettingsTab.js'), 'SettingsTab'),
 })
 
+const recording = createRoute({
+  getParentRoute: () => root,
+  path: 'recordings/$recordingId',
+  component: lazyRouteComponent(() => import('./pages/RecordingPage.js'), 'RecordingPage'),
+})
 const consoles = createRoute({
   getParentRoute: () => root,
   path: 'consoles',
@@ -144,6 +149,7 @@ const routeTree = root.addChildren([
   home,
   nodes,
   node.addChildren([nodeOverview, nodeConsole, nodeDisk, nodeSnapshots, nodeEvents, nodeSessions, nodeSettings]),
+  recording,
   consoles,
   images,
   storage,

@@ -19,7 +19,7 @@ const TAKE_KEY = 0x14 // Ctrl-T, only while another one types
 /** How much of what was drawn is kept to find the place in the next replay. */
 const REMEMBERED_BYTES = 512
 const RESET = Buffer.from('\u001Bc')
-const LOST_CODES: readonly number[] = [1001, 1005, 1006, 1011, 1012, 1013, CLOSE.unavailable]
+const LOST_CODES: readonly number[] = [1001, 1005, 1006, 1011, 1012, 1013, CLOSE.unavailable, CLOSE.reopen]
 const REMIND_EVERY_MS = 3000
 
 /** Speaks the serial protocol of domain/console.ts for one connection. Throws like `openSerial`. */

@@ -21,6 +21,7 @@ import type { Logger } from '../system/log.js'
 import type { ConsoleHistory } from './history.js'
 import type { EndCause } from './node-running.js'
 import { createPresence } from './presence.js'
+import type { Recordings } from './recording/recordings.js'
 import { relayScreen } from './screen-relay.js'
 import { createSerialHub, type SerialHub } from './serial-hub.js'
 import type { ConsoleSession } from './session.js'
@@ -37,8 +38,8 @@ export interface ConsolesDependencies {
   mayOpen: (subject: Subject, nodeId: NodeId, mode: ConsoleMode) => boolean | Promise<boolean>
   /** Serves a console of kind `ssh` until its socket closes. Without it there is none. */
   openSsh?: (session: ConsoleSession) => void
-  /** Whether this console is recorded, asked when it is opened. Without it none is. */
-  isRecorded?: (nodeId: NodeId, kind: ConsoleKind) => boolean
+  /** Asked when a console is opened. Without it none is recorded. */
+  recordings?: Recordings
   history?: ConsoleHistory
   /** Where a request came from; without it the peer's address. */
   addressOf?: (request: IncomingMessage) => string
@@ -70,6 +71,8 @@ export interface Consoles {
   closeForCredential(credentialId: string): void
   closeForUser(userId: string): void
   closeForNode(nodeId: string): void
+  /** Closes the consoles that were told otherwise than what holds now; they come back by themselves and are told anew. */
+  recordingSwitched(): void
   viewers(nodeId: string): Viewer[]
   /** Whether consoles of kind `ssh` are served here at all. */
   readonly hasSsh: boolean
@@ -90,7 +93,7 @@ const BASE_URL = 'http://console.invalid'
 
 /** The one way in to every console. */
 export function createConsoles(dependencies: ConsolesDependencies): Consoles {
-  const { engine, log, originAllowed, mayOpen, timing, history } = dependencies
+  const { engine, log, originAllowed, mayOpen, timing, history, recordings } = dependencies
   const addressOf = dependencies.addressOf ?? ((request) => request.socket.remoteAddress ?? 'unknown')
   const { nowMs, pingIntervalMs, patienceMs, lingerMs } = { ...DEFAULT_TIMING, ...timing }
   const tickets = createTickets(nowMs)
@@ -117,7 +120,7 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
     }
     const writer = kind === 'screen' && mode === 'control'
     const about = { id: randomUUID(), subject, nodeId, kind, mode, engine: how, address, openedAt: new Date() }
-    const recorded = dependencies.isRecorded?.(nodeId, kind) ?? false
+    const recorded = isToBeRecorded({ nodeId, kind, engine: how })
     const session: ConsoleSession = { ...about, recorded, socket, writer, size: null, isGreeted: false }
     history?.opened(session)
     presence.add(session)
@@ -142,10 +145,16 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
       lingerMs,
       onChange: () => presence.changed(nodeId),
       endSession,
+      ...(recordings ? { record: (onCut) => recordings.beginText(nodeId, 'serial', onCut) } : {}),
       onClosed: () => void (hubs.get(nodeId) === hub && hubs.delete(nodeId)),
     })
     hubs.set(nodeId, hub)
     return hub
+  }
+
+  /** A screen only where Guacamole brings it: there is no other way to play it again. */
+  function isToBeRecorded({ nodeId, kind, engine: how }: Pick<ConsoleSession, 'nodeId' | 'kind' | 'engine'>): boolean {
+    return recordings?.areWanted(nodeId) === true && (kind !== 'screen' || how === 'guacamole')
   }
 
   function endSession(session: ConsoleSession, cause: EndCause): void {
@@ -213,6 +222,11 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
     },
     closeForCredential: (id) => revoke((about) => about.credentialId === id, CLOSE.badTicket, 'signed out'),
     closeForUser: (id) => revoke((about) => about.userId === id, CLOSE.notAllowed, 'not allowed any more'),
+    recordingSwitched() {
+      for (const session of presence.all()) {
+        if (session.recorded !== isToBeRecorded(session)) closeSession(session, CLOSE.reopen, 'recording was switched')
+      }
+    },
     closeForNode: (id) => revoke((about) => about.nodeId === id, CLOSE.notRunning, 'the node is gone'),
     hasSsh: dependencies.openSsh !== undefined,
     viewers: (nodeId) => presence.viewers(nodeId as NodeId), // an id that is none has no viewers

@@ -13,6 +13,8 @@ export const CLOSE = {
   notAllowed: 4403,
   notRunning: 4404,
   takenOver: 4409,
+  /** Nothing is wrong: open it again, and hear in `hello` what has changed. */
+  reopen: 4412,
   tooManyViewers: 4429,
   unavailable: 4502,
 } as const

@@ -25,15 +25,21 @@ export interface ConsoleClient {
 export interface ConnectOptions {
   origin?: string | undefined
   user?: string | undefined
+  /** An API token, as the command line sends it. */
+  token?: string | undefined
   /** Off: never answers a ping. */
   autoPong?: boolean
 }
 
-function socketTo(url: string, { origin, user, autoPong = true }: ConnectOptions): WebSocket {
+function socketTo(url: string, { origin, user, token, autoPong = true }: ConnectOptions): WebSocket {
   return new WebSocket(url, {
     perMessageDeflate: false,
     autoPong,
-    headers: { ...(origin === undefined ? {} : { origin }), ...(user === undefined ? {} : { 'x-test-user': user }) },
+    headers: {
+      ...(origin === undefined ? {} : { origin }),
+      ...(user === undefined ? {} : { 'x-test-user': user }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
   })
 }
 

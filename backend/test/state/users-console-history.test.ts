@@ -121,7 +121,10 @@ describe('the console history', () => {
     await onceSeen(killed, 1)
     killedAt += 5000
     const lastKnown = new Date(killedAt).toISOString()
-    await untilSeen('its sign of life', async () => (await readFile(aliveFile(layout), 'utf8')) === lastKnown)
+    await untilSeen(
+      'its sign of life',
+      async () => (await readFile(aliveFile(layout), 'utf8').catch(() => '')) === lastKnown,
+    )
     clock += 3_600_000
     opened.length = 0
     const next = await newHistory()

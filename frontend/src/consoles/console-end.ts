@@ -33,6 +33,8 @@ export function afterClose(code: number): Outcome {
       return { follow: 'stop', next: 'retry', reason: 'Somebody else has taken this console over.' }
     case CLOSE.tooManyViewers:
       return { follow: 'stop', next: 'retry', reason: 'Too many people have consoles of this node open.' }
+    case CLOSE.reopen:
+      return { follow: 'retry', reason: 'Recording was switched. The console comes back.' }
     case CLOSE.unavailable:
       return { follow: 'retry', reason: 'The node’s console does not answer.' }
     case 1001:

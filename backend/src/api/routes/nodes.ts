@@ -132,7 +132,10 @@ export const nodeRoutes = [
       if (context.body.internet === true) nodeFor(context, 'node.allowInternet')
       if (context.body.recording !== undefined) nodeFor(context, 'node.record')
       context.about({ type: 'node', id: record.id, name: record.name, details: context.body })
-      return { node: await labOf(context.services).nodes.update(record.id, context.body, actorOf(context)) }
+      const { nodes, consoles } = labOf(context.services)
+      const node = await nodes.update(record.id, context.body, actorOf(context))
+      if (context.body.recording !== undefined) consoles.recordingSwitched()
+      return { node }
     },
   }),
   route({

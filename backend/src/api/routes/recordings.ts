@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { authorize } from '../../domain/authorize.js'
 import { SandlabError } from '../../domain/error.js'
 import { nodeIdSchema } from '../../domain/ids.js'
-import { type Recording, recordingFormat, recordingIdSchema, recordingsAnswerSchema } from '../../domain/recording.js'
+import { type Recording, recordingFormat, recordingIdSchema, recordingsAnswerSchema, recordingSchema } from '../../domain/recording.js'
 import type { Subject } from '../../domain/user.js'
 import { ownedBy } from '../node-access.js'
 import { route, type FileAnswer } from '../route.js'
@@ -39,6 +39,17 @@ export const recordingRoutes = [
       const all = labOf(services).recordings.list(query.nodeId)
       return { recordings: all.filter((one) => mayReplay(services, subject, one)) }
     },
+  }),
+  route({
+    method: 'get',
+    path: '/api/recordings/{id}',
+    tag: 'Recordings',
+    summary: 'What is known of a recording',
+    access: 'signed-in',
+    params,
+    answer: { status: 200, schema: z.object({ recording: recordingSchema }) },
+    errors: ['not_found', 'not_allowed'],
+    handle: async (context) => ({ recording: recordingFor(context) }),
   }),
   route({
     method: 'get',

@@ -28,7 +28,10 @@ export const settingsRoutes = [
     async handle(context) {
       const { services, body } = context
       context.about({ type: 'settings', id: 'lab', name: 'lab settings', details: body })
-      return { settings: await labOf(services).disks.settings.update(body) }
+      const { disks, consoles } = labOf(services)
+      const settings = await disks.settings.update(body)
+      if (body.recordConsoles !== undefined) consoles.recordingSwitched()
+      return { settings }
     },
   }),
 ]

@@ -6,6 +6,7 @@ import { ActionButton } from '../../components/ActionButton.js'
 import { Section } from '../../components/Section.js'
 import { AgentSetting } from './AgentSetting.js'
 import { InternetSetting } from './InternetSetting.js'
+import { RecordingSetting } from './RecordingSetting.js'
 import classes from './SettingsTab.module.css'
 import { OnStopSetting } from './OnStopSetting.js'
 import { ResourcesForm } from './ResourcesForm.js'
@@ -43,6 +44,9 @@ export function SettingsTab() {
         description="As before a restart of the server, or of its containers."
       >
         <OnStopSetting node={node} />
+      </Section>
+      <Section title="Recording" description="Of what its serial, SSH and Guacamole consoles show. Staff decide.">
+        <RecordingSetting node={node} />
       </Section>
       <Section title="Delete" description="Its disk is kept unless you ask otherwise.">
         <DeleteSetting node={node} />

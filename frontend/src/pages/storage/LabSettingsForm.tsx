@@ -20,6 +20,8 @@ export function LabSettingsForm() {
       <TrashDays settings={settings.data} />
       <VerifyHour settings={settings.data} />
       <Schedule settings={settings.data} />
+      <Recording settings={settings.data} />
+      <HistoryDays settings={settings.data} />
     </div>
   )
 }
@@ -93,6 +95,83 @@ function Schedule({ settings }: { settings: LabSettings }) {
         <ScheduleFields value={schedule} onChange={setSchedule} />
       </SaveForm>
     </Section>
+  )
+}
+
+function Recording({ settings }: { settings: LabSettings }) {
+  const [on, setOn] = useState(settings.recordConsoles)
+  const [days, setDays] = useState(settings.recordingDays)
+  const change: UpdateSettings = { recordConsoles: on, recordingDays: days }
+  const problem = problemsOf(updateSettingsSchema, change)['recordingDays']
+  return (
+    <Section
+      title="Recording consoles"
+      description="What serial, SSH and Guacamole consoles show. Each of them says so; what people type is never recorded."
+    >
+      <SaveForm
+        change={change}
+        same={on === settings.recordConsoles && days === settings.recordingDays}
+        problem={problem && 'Write a whole number of days.'}
+      >
+        <Checkbox
+          label="Record every node that has no choice of its own"
+          description="Tell your students before. Instructors and administrators may replay."
+          checked={on}
+          onChange={(event) => setOn(event.currentTarget.checked)}
+        />
+        <DaysField label="Recordings are kept for (days)" value={days} problem={problem} onChange={setDays} />
+      </SaveForm>
+    </Section>
+  )
+}
+
+function HistoryDays({ settings }: { settings: LabSettings }) {
+  const [days, setDays] = useState(settings.consoleHistoryDays)
+  const change: UpdateSettings = { consoleHistoryDays: days }
+  const problem = problemsOf(updateSettingsSchema, change)['consoleHistoryDays']
+  return (
+    <Section title="Console history" description="Who had which console open, from where and for how long.">
+      <SaveForm
+        change={change}
+        same={days === settings.consoleHistoryDays}
+        problem={problem && 'Write a whole number of days.'}
+      >
+        <DaysField label="Remembered for (days)" value={days} problem={problem} onChange={setDays} />
+      </SaveForm>
+    </Section>
+  )
+}
+
+interface DaysProps {
+  label: string
+  value: number | null
+  problem: string | undefined
+  onChange: (days: number | null) => void
+}
+
+/** A number of days, or for ever. */
+function DaysField({ label, value, problem, onChange }: DaysProps) {
+  const [text, setText] = useState(String(value ?? 30))
+  const read = (written: string) => (written.trim() === '' ? Number.NaN : Number(written))
+  return (
+    <>
+      <TextInput
+        label={label}
+        inputMode="numeric"
+        value={text}
+        disabled={value === null}
+        error={problem && 'A whole number of days, 1 to 3650'}
+        onChange={(event) => {
+          setText(event.currentTarget.value)
+          onChange(read(event.currentTarget.value))
+        }}
+      />
+      <Checkbox
+        label="For ever"
+        checked={value === null}
+        onChange={(event) => onChange(event.currentTarget.checked ? null : read(text))}
+      />
+    </>
   )
 }
 
