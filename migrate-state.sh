@@ -19,6 +19,7 @@ mounts=()     # of the container that runs it
 folders=()    # what it looks through: paths in the container, or here
 target=auto
 postgres_user=
+report=
 dry_run=no yes=no json=no delete_old=no
 found=0
 
@@ -34,6 +35,7 @@ Brings the nodes of an older SandLabX over, with their disks. Finds it by itself
   --without NAME     leave this node behind (again for more)
   --yes              do not ask; needed where there is no terminal
   --delete-old       delete the old disks afterwards, those that were copied and compared
+  --delete-old-of R  only that, for the report.json of an earlier run (its path as that run told it)
   --json             answer in JSON
   --target WHERE     compose or embedded: which SandLabX they come to; else the one that is set up here
   --postgres-user U  of the old database, when its container is gone
@@ -52,7 +54,7 @@ main() {
     look_at_backend_container
     look_at_volume "$state_volume" state
     look_at_volume "$overlays_volume" overlays
-    look_at_database
+    [ -n "$report" ] || look_at_database
   fi
   if [ "$found" -gt 0 ]; then say "Looking through what was found…"; else say 'Nothing old was found outside of the folders of this SandLabX; looking there.'; fi
   run_migration
@@ -61,11 +63,12 @@ main() {
 read_arguments() {
   while [ $# -gt 0 ]; do
     case $1 in
-      --from | --owner | --without | --target | --postgres-user)
+      --from | --owner | --without | --target | --postgres-user | --delete-old-of)
         [ $# -ge 2 ] || fail 2 "$1 needs a value." "See ./migrate-state.sh --help."
         case $1 in
           --from) [ -d "$2" ] || fail 1 "There is no folder $2." 'Name the folder with the old overlays/ and images/.'
             from+=("$(readlink -f "$2")") ;;
+          --delete-old-of) delete_old=yes report=$2 ;;
           --target) target=$2 ;;
           --postgres-user) postgres_user=$2 ;;
           *) pass+=("$1" "$2") ;;
@@ -266,7 +269,11 @@ add_mount() {
 
 run_migration() {
   local arguments=() folder
-  for folder in "${folders[@]}"; do arguments+=(--from "$folder"); done
+  if [ -n "$report" ]; then
+    arguments=(--delete-old-of "$report")
+  else
+    for folder in "${folders[@]}"; do arguments+=(--from "$folder"); done
+  fi
   if [ "$target" = embedded ]; then
     "$root/sandlabx" state migrate "${arguments[@]}" "${pass[@]}"
     return

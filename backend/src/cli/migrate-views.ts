@@ -49,10 +49,13 @@ export function migrationReportLines(report: MigrationReport): string[] {
     ...(passwords.length === 0 ? [] : ['One-time passwords (they are also in first-passwords.txt there):']),
     ...passwords.map(({ login, password }) => `  ${login}  ${password}`),
     'Guests have no network until it is switched on: internet is off for each of them (sandlabx set NAME --internet).',
-    ...(removable.length === 0
-      ? []
-      : [
-          `The old disks are where they were; delete them with: sandlabx state migrate --delete-old-of ${backup}/report.json`,
-        ]),
+    ...(removable.length === 0 ? [] : [howToDelete(removable, `${backup}/report.json`)]),
   ]
+}
+
+/** In a container they are reached through the script alone. */
+function howToDelete(removable: MigrationReport['removable'], report: string): string {
+  const isMounted = removable.some(({ path }) => path.startsWith('/migrate/'))
+  const command = isMounted ? './migrate-state.sh' : 'sandlabx state migrate'
+  return `The old disks are where they were. When all is well: ${command} --delete-old-of ${oneLine(report)}`
 }

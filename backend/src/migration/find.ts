@@ -6,6 +6,7 @@ import type { MigrationPlan } from '../domain/migration.js'
 import { errnoOf } from '../system/durable-file.js'
 import { parseDump } from './dump.js'
 import { readOldDisks, readOldImages, type OldDisk, type OldImage } from './old-disks.js'
+import { asideOf } from './target.js'
 import { parseOldState, unreadable, type OldNode, type OldUser } from './old-records.js'
 
 /** All that was found of older installations. Nothing was changed. */
@@ -38,7 +39,11 @@ const MAX_RECORDS_BYTES = 256 * 1024 ** 2
 export async function findOldInstallation(layout: Layout, from: readonly string[]): Promise<OldInstallation> {
   const found: OldInstallation = { nodes: [], users: [], disks: [], images: [], sources: [], records: [], warnings: [] }
   for (const folder of from) await requireFolder(folder)
-  const stateFiles = [...from.flatMap((folder) => STATE_FILES.map((name) => join(folder, name))), layout.stateFile]
+  const stateFiles = [
+    ...from.flatMap((folder) => STATE_FILES.map((name) => join(folder, name))),
+    layout.stateFile,
+    asideOf(layout),
+  ]
   for (const path of await different(stateFiles)) await readState(found, path, path === layout.stateFile)
   for (const path of await different(await dumpsIn(from))) readDump(found, path, await readBounded(path))
   const overlays = [...from.map((folder) => join(folder, 'overlays')), layout.overlays]

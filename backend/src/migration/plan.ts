@@ -114,12 +114,17 @@ interface OneDisk {
   disk: OldDisk | null
 }
 
+/** Names that its disk may have. */
+export function filesOf({ diskFile, oldId, id }: OldNode): string[] {
+  return [...(diskFile === null ? [] : [diskFile]), `node_${oldId}.qcow2`, `node_${id}.qcow2`]
+}
+
 /**
  * A node, with the disk that was written last. Where several differ, nobody but its user can tell which one is right:
  * each further one comes over as a node of its own.
  */
 function withOtherDisks(old: OldNode, disks: readonly OldDisk[], named: Set<string>): OneDisk[] {
-  const files = new Set([old.diskFile ?? '', `node_${old.oldId}.qcow2`, `node_${old.id}.qcow2`])
+  const files = new Set(filesOf(old))
   const own = disks.filter(({ file }) => files.has(file)).toSorted((a, b) => b.mtimeMs - a.mtimeMs)
   const different = own.filter((disk, index) => own.findIndex((one) => isSame(one, disk)) === index)
   for (const disk of own) named.add(disk.key)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { copyFile, mkdir, readdir, realpath } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, realpath, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isSandlabError, SandlabError } from '../domain/error.js'
 import { imageIdSchema, type UserId } from '../domain/ids.js'
@@ -12,7 +12,6 @@ import { openStore } from '../state/store.js'
 import { errnoOf, writeFileDurably } from '../system/durable-file.js'
 import type { Logger } from '../system/log.js'
 import { createOperations } from '../transactions/operations.js'
-import { anyProcedure } from '../transactions/procedure.js'
 import { createTransactions } from '../transactions/transactions.js'
 import { needsOwner, writeSecretly, type MigrationAccounts } from './accounts.js'
 import { asideFile } from './disk-copies.js'
@@ -20,9 +19,9 @@ import { findOldInstallation, type OldInstallation } from './find.js'
 import { neededFiles } from './image-choice.js'
 import { migrateProcedure, type MigrateIntent } from './migrate.js'
 import { hashImage } from './old-disks.js'
-import { planMigration, type Planned, type Present } from './plan.js'
+import { filesOf, planMigration, type Planned, type Present } from './plan.js'
 import { aboutOldImage, recordOfOld } from './records.js'
-import { prepareTarget, readTarget, refuseUnfinished, type Target } from './target.js'
+import { prepareTarget, readTarget, refuseUnfinished, textOf } from './target.js'
 
 export interface Migration {
   layout: Layout
@@ -39,9 +38,9 @@ export interface Migration {
 /** What would be done. Changes nothing, and asks no database. Throws as `findOldInstallation` and `readTarget` do. */
 export async function planOnly({ layout }: Migration, wish: MigrateWish): Promise<MigrationPlan> {
   return whileNobodyWrites(layout, async () => {
+    await refuseUnfinished(layout)
     const target = await readTarget(layout)
-    const { planned } = await look(layout, target, wish, null)
-    return planned.shown
+    return planMigration(await look(layout, wish), await presentOf(layout, target.state, null), wish).shown
   })
 }
 
@@ -56,20 +55,26 @@ export async function runMigration(
   const { layout } = migration
   const now = migration.now?.() ?? new Date()
   await mkdir(layout.state, { recursive: true, mode: 0o700 })
-  const target = await whileNobodyWrites(layout, async () => {
+  const { target, found } = await whileNobodyWrites(layout, async () => {
     await refuseUnfinished(layout)
-    return readTarget(layout)
+    return { target: await readTarget(layout), found: await look(layout, wish) }
   })
-  const { planned: shown } = await look(layout, target, wish, null)
-  if (shown.shown.token !== wish.token) throw changed()
-  const isNothing = shown.nodes.length === 0 && shown.images.length === 0
-  if (isNothing && shown.accounts.length === 0) return nothingDone(shown.shown, target, now)
+  const { shown, nodes } = planMigration(found, await presentOf(layout, target.state, null), wish)
+  if (shown.token !== wish.token) throw changed()
+  if (nodes.length === 0 && shown.accounts.length === 0) return nothingDone(shown, target.state)
   for (const folder of [layout.images, layout.overlays]) await mkdir(folder, { recursive: true, mode: 0o755 })
-  const takeBackState = await prepareTarget(layout, target)
+  const backup = await keepRecords(layout, found, now)
+  const prepared = await prepareTarget(layout, target)
   try {
-    return await withLab(migration, (lab) => bringOver(migration, lab, wish, target, now))
+    const report = await withLab(migration, (lab) => bringOver(migration, lab, { wish, found, backup, now }))
+    if (report.backup === null) {
+      await prepared.takeBack()
+      await rm(backup, { recursive: true })
+    } else await prepared.keepIn(backup)
+    return report
   } catch (error) {
-    await takeBackState()
+    await prepared.takeBack()
+    await rm(backup, { recursive: true })
     throw error
   }
 }
@@ -98,7 +103,6 @@ async function openLab(migration: Migration) {
   try {
     const transactions = await createTransactions({ layout, store, operations, log })
     const context = { layout, store, bus, log, now: () => new Date() }
-    await transactions.recover([anyProcedure(migrateProcedure(context))])
     const people = await migration.openAccounts()
     return {
       context,
@@ -106,8 +110,11 @@ async function openLab(migration: Migration) {
       accounts: people.accounts,
       cancel: (id: string) => void operations.cancel(id),
       async close() {
-        await people.close()
-        await closeState()
+        try {
+          await people.close()
+        } finally {
+          await closeState()
+        }
       },
     }
   } catch (error) {
@@ -116,23 +123,23 @@ async function openLab(migration: Migration) {
   }
 }
 
-async function bringOver(
-  migration: Migration,
-  lab: Lab,
-  wish: MigrateWish,
-  target: Target,
-  now: Date,
-): Promise<MigrationReport> {
+interface Course {
+  wish: MigrateWish
+  found: OldInstallation
+  backup: string
+  now: Date
+}
+
+async function bringOver(migration: Migration, lab: Lab, course: Course): Promise<MigrationReport> {
   const { layout } = migration
   const { context, transactions, accounts } = lab
-  const before = context.store.data.nodes.length
-  const present = { ...target, state: context.store.data }
-  const { planned, found } = await look(layout, present, wish, await accounts.list())
+  const { wish, found, backup, now } = course
+  const { nodes, images } = context.store.data
+  const planned = planMigration(found, await presentOf(layout, context.store.data, await accounts.list()), wish)
   const isDone = planned.nodes.length === 0 && planned.accounts.every(({ action }) => action === 'here')
-  if (isDone) return nothingDone(planned.shown, target, now)
+  if (isDone) return nothingDone(planned.shown, context.store.data)
   const folder = randomUUID()
-  const intent = intentOf(planned, found, context.store.data.images, folder, now)
-  const backup = await keepRecords(layout, found, folder, now)
+  const intent = intentOf(planned, found, images, folder, now)
   const made = await accounts.make(planned.accounts, (passwords) => keepPasswords(backup, passwords))
   try {
     if (intent.nodes.length > 0 || intent.images.length > 0) {
@@ -152,8 +159,8 @@ async function bringOver(
     plan: planned.shown,
     at: now.toISOString(),
     verifiedDisks: intent.nodes.length,
-    nodesBefore: before,
-    nodesAfter: requireCount(context.store.data.nodes.length, before + intent.nodes.length),
+    nodesBefore: nodes.length,
+    nodesAfter: requireCount(context.store.data.nodes.length, nodes.length + intent.nodes.length),
     backup,
     passwords: made.passwords,
     removable: removableOf(layout, planned, folder),
@@ -163,25 +170,21 @@ async function bringOver(
   return report
 }
 
-/** What is there now, and what becomes of it. */
-async function look(
-  layout: Layout,
-  target: Pick<Target, 'state'>,
-  wish: MigrateWish,
-  accounts: Present['accounts'],
-): Promise<{ found: OldInstallation; planned: Planned }> {
-  const all = await findOldInstallation(layout, wish.from)
-  const needed = neededFiles(all.nodes, all.disks)
+/** What is there now; of the images those are hashed that old nodes may stand on. */
+async function look(layout: Layout, { from }: MigrateWish): Promise<OldInstallation> {
+  const all = await findOldInstallation(layout, from)
+  const named = new Set(all.nodes.flatMap(filesOf))
+  const needed = neededFiles(
+    all.nodes,
+    all.disks.filter(({ file }) => named.has(file)),
+  )
   const images = []
   for (const image of all.images) images.push(needed.has(image.file) ? await hashImage(image) : image)
-  const found = { ...all, images }
-  const present: Present = {
-    state: target.state,
-    accounts,
-    overlaysFolder: layout.overlays,
-    imageNames: await namesIn(layout.images),
-  }
-  return { found, planned: planMigration(found, present, wish) }
+  return { ...all, images }
+}
+
+async function presentOf(layout: Layout, state: Present['state'], accounts: Present['accounts']): Promise<Present> {
+  return { state, accounts, overlaysFolder: layout.overlays, imageNames: await namesIn(layout.images) }
 }
 
 function intentOf(
@@ -220,11 +223,12 @@ function ownerOf(id: UserId | null): UserId {
 }
 
 /** Old state files and dumps as they were, and our own state before. */
-async function keepRecords(layout: Layout, found: OldInstallation, folder: string, now: Date): Promise<string> {
-  const backup = join(layout.state, 'migrations', `${now.toISOString().replaceAll(':', '-')}_${folder.slice(0, 8)}`)
+async function keepRecords(layout: Layout, found: OldInstallation, now: Date): Promise<string> {
+  const backup = join(layout.state, 'migrations', now.toISOString().replaceAll(':', '-'))
   await mkdir(backup, { recursive: true, mode: 0o700 })
   for (const [index, path] of found.records.entries()) await copyFile(path, join(backup, `${index}_${basename(path)}`))
-  await copyFile(layout.stateFile, join(backup, 'sandlabx-state-before.json'))
+  const before = await textOf(layout.stateFile)
+  if (before !== undefined) await writeFileDurably(join(backup, 'state-before.json'), before)
   return backup
 }
 
@@ -244,14 +248,13 @@ function requireCount(is: number, expected: number): number {
   throw new SandlabError('internal', `After the migration there are ${is} nodes, not ${expected}.`)
 }
 
-function nothingDone(plan: MigrationPlan, target: Target, now: Date): MigrationReport {
-  const count = target.state.nodes.length
+function nothingDone(plan: MigrationPlan, { nodes }: Present['state']): MigrationReport {
   return {
     plan,
-    at: now.toISOString(),
+    at: new Date().toISOString(),
     verifiedDisks: 0,
-    nodesBefore: count,
-    nodesAfter: count,
+    nodesBefore: nodes.length,
+    nodesAfter: nodes.length,
     backup: null,
     passwords: [],
     removable: [],

@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { SandlabError, isSandlabError } from '../domain/error.js'
 import { journalDir, previousStateFile, type Layout } from '../domain/layout.js'
 import { emptyState, type LabState } from '../domain/state.js'
@@ -9,7 +9,6 @@ import { listStorage, readImageSidecars } from '../state/sidecar-records.js'
 import { readState } from '../state/state-check.js'
 import { writeStateFile } from '../state/state-files.js'
 import { errnoOf, fsyncDirectory } from '../system/durable-file.js'
-import { openJournal } from '../transactions/journal.js'
 import { parseOldState } from './old-records.js'
 
 /** Our own state, before anything is changed. */
@@ -53,44 +52,53 @@ function isOldState(content: string, path: string): boolean {
   }
 }
 
-/**
- * Makes an empty state where there is none, so that it can be opened; an old file in its place is kept under a dated
- * name. Answers with what takes that back.
- */
-export async function prepareTarget(layout: Layout, target: Target): Promise<() => Promise<void>> {
-  if (target.kind === 'ready') return async () => undefined
-  const aside = `${layout.stateFile}.before-migration-${new Date().toISOString().replaceAll(':', '-')}`
+export interface Prepared {
+  /** As it was before. */
+  takeBack(): Promise<void>
+  /** What lay in our state's place goes to the other old records. */
+  keepIn(folder: string): Promise<void>
+}
+
+/** Under this name beside our state until the migration is over; a later one finds it, should this one be killed. */
+const ASIDE = '.before-migration'
+export const asideOf = (layout: Layout) => `${layout.stateFile}${ASIDE}`
+
+/** Makes an empty state where there is none, so that it can be opened; an old file in its place is set aside. */
+export async function prepareTarget(layout: Layout, target: Target): Promise<Prepared> {
+  if (target.kind === 'ready') return { takeBack: async () => undefined, keepIn: async () => undefined }
+  const aside = asideOf(layout)
   await mkdir(dirname(layout.stateFile), { recursive: true, mode: 0o700 })
   await withStateLock(layout, async () => {
     if (target.kind === 'old') await rename(layout.stateFile, aside)
     await writeStateFile(layout, { revision: 0, data: freezeTree({ ...target.state }) })
   })
-  return () =>
+  const takeBack = () =>
     withStateLock(layout, async () => {
       await rm(previousStateFile(layout), { force: true })
       await rm(layout.stateFile, { force: true })
       if (target.kind === 'old') await rename(aside, layout.stateFile)
       await fsyncDirectory(dirname(layout.stateFile))
     })
+  const keepIn = async (folder: string) => {
+    if (target.kind === 'old') await rename(aside, join(folder, 'state-of-the-older-one.json'))
+  }
+  return { takeBack, keepIn }
 }
 
 /** What a killed SandLabX left must be ended by itself first. Throws `busy`. */
 export async function refuseUnfinished(layout: Layout): Promise<void> {
-  try {
-    await readdir(journalDir(layout))
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return
+  const names = await readdir(journalDir(layout)).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return []
     throw error
-  }
-  const { found } = await openJournal(journalDir(layout))
-  const others = found.entries.filter(({ operation }) => operation.kind !== 'lab.migrate')
-  if (others.length === 0) return
-  throw new SandlabError('busy', `${others.length} operation(s) of this SandLabX were cut off and are not ended yet.`, {
-    hint: 'Start SandLabX once, so that it ends them, stop it, and run this again. Nothing was touched.',
+  })
+  const count = names.filter((name) => name.endsWith('.json')).length
+  if (count === 0) return
+  throw new SandlabError('busy', `${count} operation(s) of this SandLabX were cut off and are not ended yet.`, {
+    hint: 'Start SandLabX once, so that it ends them or takes them back, stop it, and run this again. Nothing was touched.',
   })
 }
 
-/** Whether a file of that name can be read; its text, or undefined. */
+/** Undefined when there is none. */
 export async function textOf(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return undefined
