@@ -30,6 +30,11 @@ describe('whereItStands', () => {
     expect(sinceWhen(crashed, NOW)).toBe('2 h ago')
   })
 
+  it('says since when a suspended node keeps its memory', () => {
+    const suspended = { at: '2026-11-21T10:00:00.000Z', sizeBytes: 1, why: 'asked' }
+    expect(whereItStands(sampleNode({ status: 'suspended', suspended }), NOW)).toBe('Its memory was saved 2 h ago')
+  })
+
   it('has words for every status', () => {
     for (const status of NODE_STATUSES) expect(whereItStands(sampleNode({ status }), NOW)).not.toBe('')
   })

@@ -32,7 +32,7 @@ export function sinceWhen(node: NodeView, now: number): string {
     case 'suspending':
       return 'Its memory is being saved'
     case 'suspended':
-      return node.suspended ? `Keeps its screen since ${relativeTime(node.suspended.at, now)}` : 'Keeps its screen'
+      return node.suspended ? `Its memory was saved ${relativeTime(node.suspended.at, now)}` : 'Its memory is saved'
     case 'broken':
       return 'Its storage is not as recorded'
     case 'unknown':
