@@ -11,7 +11,6 @@ import { addDoctorCommand, ProblemsFound } from './doctor.js'
 import { addDownCommand } from './down.js'
 import { addDriveCommands } from './drive-commands.js'
 import { addHistoryCommand } from './history-command.js'
-import { addHistoryCommand } from './history-command.js'
 import { addImageCommands } from './image-commands.js'
 import type { Io } from './io.js'
 import { addNodeChangeCommands } from './node-changes.js'
@@ -72,7 +71,6 @@ function buildProgram(io: Io, version: string): Command {
   addDriveCommands(program, io)
   addTestBootCommand(program, io)
   addConsoleCommand(program, io)
-  addHistoryCommand(program, io)
   addHistoryCommand(program, io)
   addImageCommands(program, io)
   addSessionCommands(program, io)
