@@ -5,6 +5,7 @@ import { addressOf } from './api/address.js'
 import { consoleOriginAllowed, originAllowed, subjectOf } from './api/auth.js'
 import { takeOffBasePath } from './api/base-path.js'
 import { createConsoleVisits, forgetOldVisits } from './api/console-visits.js'
+import { recordControl } from './api/console-control.js'
 import { runHealthChecks } from './api/health-checks.js'
 import { mayOpenConsole, ownedBy } from './api/node-access.js'
 import { createAnswers } from './api/idempotency.js'
@@ -13,6 +14,7 @@ import type { Lab, Services } from './api/services.js'
 import type { Config } from './config.js'
 import { createConsoles } from './consoles/gateway.js'
 import { createLabRecordings } from './consoles/recording/lab-recordings.js'
+import { createGuacamole } from './consoles/guacamole/guacamole.js'
 import { isSandlabError } from './domain/error.js'
 import { aliveFile, auditSpoolFile, consoleHistorySpoolFile, secretFile } from './domain/layout.js'
 import { createDisks } from './disks/disks.js'
@@ -32,6 +34,7 @@ import { openStore } from './state/store.js'
 import { sweepOverlayStaging } from './storage/overlays.js'
 import { openDataFolders } from './system/data-folders.js'
 import { writeFileDurably } from './system/durable-file.js'
+import { workerIdentity } from './system/identity.js'
 import { createLog } from './system/log.js'
 import { postgresIdentity, startPostgres } from './system/postgres.js'
 import { createNodeLocks } from './transactions/node-lock.js'
@@ -321,11 +324,18 @@ async function makeLab(
   disks.schedule.every('console history', { minutes: 60 }, () =>
     forgetOldVisits(services.consoleHistory, disks.settings.get().consoleHistoryDays),
   )
+  const guacamole = config.guacd
+    ? await createGuacamole({ guacd: config.guacd, layout: config.layout, log, identity: workerIdentity() })
+    : undefined
+  closing.push(async () => guacamole?.close())
   const consoles = createConsoles({
     engine,
     log,
     originAllowed: (request) => consoleOriginAllowed(services, request),
     mayOpen: (subject, nodeId) => mayOpenConsole(services, subject, nodeId),
+    isOwn: ({ userId }, nodeId) => store.data.nodes.some(({ id, ownerId }) => id === nodeId && ownerId === userId),
+    onControl: (session, what) => recordControl(services, session, what),
+    ...(guacamole ? { guacamole } : {}),
     history: visits,
     recordings,
     addressOf: (request) => addressOf(config, request),

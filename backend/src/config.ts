@@ -47,6 +47,11 @@ const environmentSchema = z.object({
   SANDLABX_MUST_BE_MOUNTED: z.string().default(''),
   /** An external PostgreSQL; without it one is started under `state/postgres`. */
   DATABASE_URL: z.string().optional(),
+  /** Where a guacd for the screens may be, `host:port`; `none`: screens are always shown directly. */
+  SANDLABX_GUACD: z
+    .string()
+    .regex(/^(none|[^:\s]+:\d{1,5}|\[[0-9a-f:]+\]:\d{1,5})$/i, 'must be host:port, or none')
+    .optional(),
   /** The same from its parts, with the password in a file; for Compose, whose secrets are files. */
   DATABASE_HOST: z.string().min(1).optional(),
   DATABASE_PORT: z.coerce.number().int().min(1).max(65_535).default(5432),
@@ -77,6 +82,8 @@ export interface Config {
   requestsPerMinute: number
   uploadMaxBytes: number
   importFolders: string[]
+  /** Null: none is to be looked for. `isNamed`: somebody said where it is, so its absence is told. */
+  guacd: { host: string; port: number; isNamed: boolean } | null
   /** Without a slash at its end; '' at the root. */
   basePath: string
   mustBeMounted: string[]
@@ -127,6 +134,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     requestsPerMinute: env.SANDLABX_REQUESTS_PER_MINUTE,
     uploadMaxBytes: env.SANDLABX_UPLOAD_MAX_GIB * 1024 ** 3,
     importFolders: list(env.SANDLABX_IMPORT_FOLDERS),
+    guacd: guacdOf(env.SANDLABX_GUACD),
     basePath: env.SANDLABX_BASE_PATH,
     mustBeMounted: list(env.SANDLABX_MUST_BE_MOUNTED),
     databaseUrl: env.DATABASE_URL ?? databaseUrlOf(env),
@@ -158,4 +166,10 @@ function readPassword(file: string): string {
   throw new SandlabError('bad_config', `The file ${file} with the database's password is empty.`, {
     hint: 'Remove it and run `docker compose up -d`, which makes one.',
   })
+}
+
+function guacdOf(text: string | undefined): Config['guacd'] {
+  if (text === 'none') return null
+  const [, host = '127.0.0.1', port = '4822'] = /^(.*):(\d+)$/.exec(text ?? '') ?? []
+  return { host: host.replaceAll(/^\[|\]$/g, ''), port: Number(port), isNamed: text !== undefined }
 }

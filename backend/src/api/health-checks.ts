@@ -1,6 +1,5 @@
 import { constants } from 'node:fs'
 import { access, mkdir } from 'node:fs/promises'
-import { connect } from 'node:net'
 import type { Config } from '../config.js'
 import type { HealthCheck } from '../domain/health.js'
 import { formatBytes, GIB, MIB } from '../domain/units.js'
@@ -28,7 +27,7 @@ export async function runHealthChecks(services: Services): Promise<HealthCheck[]
     ['images', 'Base images', async () => checkImages(services)],
     ['nodes', 'Nodes', async () => checkNodes(services)],
     ['storage', 'Storage', () => checkStorage(services)],
-    ['guacd', 'Guacamole (guacd)', checkGuacd],
+    ['guacd', 'Guacamole (guacd)', () => checkGuacd(services)],
     ['port', 'Address', async () => ok(`Listening on ${services.config.host}, port ${services.config.port}.`)],
   ]
   return Promise.all(
@@ -193,19 +192,6 @@ async function checkStorage(services: Services): Promise<Finding> {
   return services.lab.disks.verify.health()
 }
 
-/** Guacamole comes with Compose; embedded, the screen console is noVNC through our relay and needs no guacd. */
-async function checkGuacd(): Promise<Finding> {
-  const answers = await new Promise<boolean>((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port: 4822, timeout: 1000 })
-    const end = (result: boolean) => {
-      socket.destroy()
-      resolve(result)
-    }
-    socket.once('connect', () => end(true))
-    socket.once('error', () => end(false))
-    socket.once('timeout', () => end(false))
-  })
-  return answers
-    ? ok('A guacd answers on port 4822; it is not used yet: screens go through the direct console.')
-    : ok('No guacd; screens go through the direct console (noVNC), which needs none.')
+async function checkGuacd(services: Services): Promise<Finding> {
+  return services.lab?.consoles.guacamoleHealth() ?? warning('Not looked at yet.', 'Wait until the state is loaded.')
 }

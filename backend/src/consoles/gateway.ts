@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import {
@@ -12,22 +13,28 @@ import {
   MAX_VIEWERS_PER_NODE,
   TICKET_LIFETIME_MS,
   type Viewer,
+  type WantedEngine,
 } from '../domain/console.js'
 import { SandlabError } from '../domain/error.js'
+import type { HealthCheck } from '../domain/health.js'
 import type { NodeId } from '../domain/ids.js'
 import type { Subject } from '../domain/user.js'
 import type { NodeEngine } from '../hosts/engine.js'
 import type { Logger } from '../system/log.js'
 import type { ConsoleHistory } from './history.js'
+import type { Guacamole } from './guacamole/guacamole.js'
+import type { Upgrade } from './guacamole/gateway.js'
+import { type GuacamoleRelay, relayThroughGuacd } from './guacamole/guacamole-relay.js'
 import type { EndCause } from './node-running.js'
 import { createPresence } from './presence.js'
 import type { Recordings } from './recording/recordings.js'
 import { relayScreen } from './screen-relay.js'
+import { createScreenControls } from './screen-control.js'
 import { createSerialHub, type SerialHub } from './serial-hub.js'
 import type { ConsoleSession } from './session.js'
 import { createTickets, type TicketClaims } from './tickets.js'
 import { refuseUpgrade } from './upgrade-refusal.js'
-import { viewerSocket } from './viewer-socket.js'
+import { type ViewerSocket, viewerSocket } from './viewer-socket.js'
 
 export interface ConsolesDependencies {
   engine: NodeEngine
@@ -41,6 +48,12 @@ export interface ConsolesDependencies {
   /** Asked when a console is opened. Without it none is recorded. */
   recordings?: Recordings
   history?: ConsoleHistory
+  /** Without it screens are shown directly. */
+  guacamole?: Guacamole
+  /** Whether this is the subject's own node; only then its screen's control comes by itself. Without it all are. */
+  isOwn?: (subject: Subject, nodeId: NodeId) => boolean
+  /** Control of a screen was taken or handed back. */
+  onControl?: (session: ConsoleSession, what: 'take-control' | 'release-control') => void
   /** Where a request came from; without it the peer's address. */
   addressOf?: (request: IncomingMessage) => string
   timing?: Partial<ConsolesTiming>
@@ -56,6 +69,8 @@ export interface ConsolesTiming {
 }
 
 export interface Consoles {
+  /** Which engine brings this console now, and why it is not the one that was wished for. Looks at guacd. */
+  chooseEngine(kind: ConsoleKind, wanted: WantedEngine): Promise<{ engine: ScreenEngine; notice: string | null }>
   /** The caller has checked the subject's right. Throws `too_many_viewers`, `too_many_requests`. */
   issueTicket(about: {
     subject: Subject
@@ -74,6 +89,8 @@ export interface Consoles {
   /** Closes the consoles that were told otherwise than what holds now; they come back by themselves and are told anew. */
   recordingSwitched(): void
   viewers(nodeId: string): Viewer[]
+  /** Of guacd; what is said where none is to be looked for, too. */
+  guacamoleHealth(): Promise<Pick<HealthCheck, 'state' | 'message' | 'hint'>>
   /** Whether consoles of kind `ssh` are served here at all. */
   readonly hasSsh: boolean
   /** The backend goes: viewers will come back. Nodes go on. */
@@ -88,16 +105,29 @@ const DEFAULT_TIMING: ConsolesTiming = {
 }
 const MAX_PAYLOAD_BYTES = 1024 * 1024
 const GOING_AWAY = 1001
+const WITHOUT_GUACAMOLE = 'Guacamole is switched off; screens go through the direct console (noVNC), which needs none.'
+const NO_GUACAMOLE = { ok: false, reason: 'This SandLabX has no Guacamole.' } as const
 /** Requests name only a path; nothing is ever sent here. */
 const BASE_URL = 'http://console.invalid'
 
+/** Whose ticket was redeemed, and from where. */
+interface Admitted {
+  subject: Subject
+  claims: TicketClaims
+  address: string
+}
+
 /** The one way in to every console. */
 export function createConsoles(dependencies: ConsolesDependencies): Consoles {
-  const { engine, log, originAllowed, mayOpen, timing, history, recordings } = dependencies
+  const { engine, log, originAllowed, mayOpen, timing, history, guacamole, recordings } = dependencies
   const addressOf = dependencies.addressOf ?? ((request) => request.socket.remoteAddress ?? 'unknown')
   const { nowMs, pingIntervalMs, patienceMs, lingerMs } = { ...DEFAULT_TIMING, ...timing }
   const tickets = createTickets(nowMs)
   const presence = createPresence()
+  const controls = createScreenControls({
+    onChange: (nodeId) => presence.changed(nodeId),
+    onControl: (session, what) => dependencies.onControl?.(session, what),
+  })
   const hubs = new Map<NodeId, SerialHub>()
   /** Redeemed, not yet open; marked when they are revoked meanwhile. */
   const opening = new Set<{ claims: TicketClaims; revoked: boolean }>()
@@ -108,30 +138,67 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
     autoPong: false, // viewer-socket answers, with a bound
     clientTracking: false,
   })
+  guacamole?.onChange((answers) => {
+    for (const { kind, engine: how, socket, isGreeted } of presence.all()) {
+      if (kind === 'screen' && how === 'direct' && isGreeted) socket.tell({ type: 'guacamole', answers })
+    }
+  })
   const unwatch = engine.onChange(({ id, phase }) => {
     if (phase === 'stopped' || phase === 'absent' || phase === 'failed') nodeEnded(id)
   })
 
-  function open(ws: WebSocket, subject: Subject, claims: TicketClaims, address: string): void {
+  function begin(socket: ViewerSocket, { subject, claims, address }: Admitted): ConsoleSession | undefined {
     const { nodeId, kind, mode, engine: how } = claims
-    const socket = viewerSocket(ws, pingIntervalMs)
     if (presence.of(nodeId).length >= MAX_VIEWERS_PER_NODE) {
-      return socket.close(CLOSE.tooManyViewers, 'too many viewers look at this node')
+      socket.close(CLOSE.tooManyViewers, 'too many viewers look at this node')
+      return undefined
     }
-    const writer = kind === 'screen' && mode === 'control'
     const about = { id: randomUUID(), subject, nodeId, kind, mode, engine: how, address, openedAt: new Date() }
     const recorded = isToBeRecorded({ nodeId, kind, engine: how })
-    const session: ConsoleSession = { ...about, recorded, socket, writer, size: null, isGreeted: false }
+    const kept = { writer: false, writerChanged: () => undefined, size: null, isGreeted: false }
+    const session: ConsoleSession = { ...about, recorded, socket, ...kept }
     history?.opened(session)
     presence.add(session)
-    log.info({ nodeId, login: subject.login, kind, mode }, 'console opened')
-    ws.once('close', () => {
+    log.info({ nodeId, login: subject.login, kind, mode, engine: how }, 'console opened')
+    socket.whenClosed(() => {
       presence.remove(session)
       history?.closed(session)
     })
-    if (kind === 'serial') return hubFor(nodeId).join(session)
-    if (kind === 'ssh') return dependencies.openSsh?.(session) ?? socket.close(CLOSE.unavailable, 'no such console')
-    relayScreen({ engine, log, session, endSession, onClosed: () => presence.remove(session) })
+    return session
+  }
+
+  function open(ws: WebSocket, admitted: Admitted): void {
+    const socket = viewerSocket(ws, pingIntervalMs)
+    const session = begin(socket, admitted)
+    if (!session) return
+    if (session.kind === 'serial') return hubFor(session.nodeId).join(session)
+    if (session.kind === 'screen') return relayScreen({ engine, log, ...screenParts(session) })
+    if (dependencies.openSsh) dependencies.openSsh(session)
+    else socket.close(CLOSE.unavailable, 'no such console')
+  }
+
+  /** As `open`, but another process answers the upgrade and speaks with the viewer. */
+  function openThroughGuacd(through: Guacamole, upgrade: Upgrade, admitted: Admitted): void {
+    let relay: GuacamoleRelay | undefined
+    const viewer = through.gateway.viewer(upgrade, (reason) => relay?.ended(reason))
+    const session = begin(viewer, admitted)
+    if (!session) return
+    const { layout } = through
+    const onStranded = () => through.stranded()
+    relay = relayThroughGuacd({ engine, layout, log, viewer, onStranded, ...screenParts(session) })
+  }
+
+  function screenParts(session: ConsoleSession) {
+    controls.join(session, { guest: dependencies.isOwn?.(session.subject, session.nodeId) === false })
+    return {
+      session,
+      endSession,
+      onText: (text: string) => controls.heard(session, text),
+      onClosed() {
+        controls.leave(session)
+        presence.remove(session)
+      },
+    }
   }
 
   function hubFor(nodeId: NodeId): SerialHub {
@@ -196,7 +263,18 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
     }
   }
 
+  async function chooseEngine(kind: ConsoleKind, wanted: WantedEngine) {
+    const direct = { engine: 'direct', notice: null } as const
+    if (kind !== 'screen' || wanted === 'direct') return direct
+    const found = guacamole ? await guacamole.available() : NO_GUACAMOLE
+    if (found.ok) return { engine: 'guacamole', notice: null } as const
+    // Not a word where none was ever set up and none was asked for.
+    if (wanted === 'auto' && !guacamole?.isExpected) return direct
+    return { ...direct, notice: `${found.reason} The screen is shown directly.` }
+  }
+
   return {
+    chooseEngine,
     issueTicket({ subject, nodeId, kind, mode, engine: how = 'direct', notice = null }) {
       if (presence.of(nodeId).length >= MAX_VIEWERS_PER_NODE) {
         throw new SandlabError('too_many_viewers', `${MAX_VIEWERS_PER_NODE} consoles of this node are open already.`, {
@@ -218,7 +296,11 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
       if (!claims) return refuseUpgrade(socket, 'bad_ticket', 'This ticket opens nothing (any more).')
       if (!(await stillMayOpen(subject, claims))) return refuseUpgrade(socket, 'not_found', 'There is no such node.')
       if (socket.destroyed) return
-      wss.handleUpgrade(request, socket, head, (ws) => open(ws, subject, claims, addressOf(request)))
+      const admitted = { subject, claims, address: addressOf(request) }
+      if (claims.engine === 'guacamole' && guacamole && socket instanceof Socket) {
+        return openThroughGuacd(guacamole, { request, socket, head }, admitted)
+      }
+      wss.handleUpgrade(request, socket, head, (ws) => open(ws, admitted))
     },
     closeForCredential: (id) => revoke((about) => about.credentialId === id, CLOSE.badTicket, 'signed out'),
     closeForUser: (id) => revoke((about) => about.userId === id, CLOSE.notAllowed, 'not allowed any more'),
@@ -228,6 +310,7 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
       }
     },
     closeForNode: (id) => revoke((about) => about.nodeId === id, CLOSE.notRunning, 'the node is gone'),
+    guacamoleHealth: async () => guacamole?.health() ?? { state: 'ok', message: WITHOUT_GUACAMOLE, hint: null },
     hasSsh: dependencies.openSsh !== undefined,
     viewers: (nodeId) => presence.viewers(nodeId as NodeId), // an id that is none has no viewers
     close() {

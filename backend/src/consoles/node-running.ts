@@ -14,6 +14,18 @@ export async function isRunning(engine: NodeEngine, nodeId: NodeId): Promise<boo
   }
 }
 
+/** The engine may notice the end of a node a moment after its streams have closed. */
+const NOTICE_MS = [0, 100, 300, 500]
+
+/** Why a console's stream has ended: because the node has, or for a reason of its own. */
+export async function causeOfEnd(engine: NodeEngine, nodeId: NodeId, signal: AbortSignal): Promise<EndCause> {
+  for (const ms of NOTICE_MS) {
+    await pause(ms, signal)
+    if (!(await isRunning(engine, nodeId))) return 'node-stopped'
+  }
+  return 'unavailable'
+}
+
 export function isNotFound(error: unknown): boolean {
   return error instanceof EngineError && error.code === 'not-found'
 }

@@ -31,7 +31,7 @@ const DROPPED = {
 }
 
 function ready(mode: 'control' | 'view', version = VERSION): RfbFilter {
-  const filter = createRfbFilter(mode)
+  const filter = createRfbFilter(() => mode === 'control')
   filter.fromServer(version)
   return filter
 }
@@ -71,6 +71,29 @@ describe('RFB filter', () => {
     }
   })
 
+  it('lets go of what is held down when the right to type is lost, and then lets nothing through', () => {
+    let mayType = true
+    const filter = createRfbFilter(() => mayType)
+    filter.fromServer(VERSION)
+    filter.fromClient(HANDSHAKE)
+    const otherKey = bytes(4, 1, zeros(2), [0, 0, 0, 0x62])
+    const otherUp = bytes(4, 0, zeros(2), [0, 0, 0, 0x62])
+    const cut = Buffer.from(DROPPED.cutText)
+    filter.fromClient(bytes(DROPPED.key, otherKey, otherUp, DROPPED.pointer, DROPPED.qemuKey, cut.subarray(0, 11)))
+    mayType = false
+    expect(filter.changed()).toHaveLength(0) // in the middle of a message: its rest comes first
+    const up = bytes(4, 0, zeros(2), [0, 0, 0xff, 0x0d])
+    const qemuUp = bytes(255, 0, [0, 0], [0, 0, 0, 0x61], [0, 0, 0, 0x1e])
+    const buttonUp = bytes(5, 0, [0, 10, 0, 10])
+    const rest = filter.fromClient(bytes(cut.subarray(11), up, DROPPED.pointer, ALLOWED.updateRequest))
+    expect(rest.equals(bytes(cut.subarray(11), up, qemuUp, buttonUp, ALLOWED.updateRequest))).toBe(true)
+    expect(filter.changed()).toHaveLength(0)
+    mayType = true
+    expect(filter.fromClient(DROPPED.key).equals(DROPPED.key)).toBe(true)
+    mayType = false
+    expect(filter.changed().equals(up)).toBe(true)
+  })
+
   it('makes every client a sharing one, so that nobody is pushed out', () => {
     expect(ready('control').fromClient(HANDSHAKE).at(-1)).toBe(1)
   })
@@ -82,7 +105,7 @@ describe('RFB filter', () => {
   })
 
   it('reads the server’s version when it comes byte by byte', () => {
-    const filter = createRfbFilter('view')
+    const filter = createRfbFilter(() => false)
     for (const byte of bytes(VERSION, [1, 1])) filter.fromServer(Buffer.of(byte))
     expect(filter.fromClient(VERSION).equals(VERSION)).toBe(true)
   })
@@ -104,7 +127,7 @@ describe('RFB filter', () => {
   it('ends when the client claims a newer version than the server offers, or speaks first', () => {
     // Else the server would read the chosen security type as something else, and we would lose count.
     expect(() => ready('view', Buffer.from('RFB 003.003\n')).fromClient(VERSION)).toThrow(RfbViolation)
-    expect(() => createRfbFilter('view').fromClient(VERSION)).toThrow(RfbViolation)
-    expect(() => createRfbFilter('view').fromServer(Buffer.from('SSH-2.0-OpenSSH'))).toThrow(RfbViolation)
+    expect(() => createRfbFilter(() => false).fromClient(VERSION)).toThrow(RfbViolation)
+    expect(() => createRfbFilter(() => false).fromServer(Buffer.from('SSH-2.0-OpenSSH'))).toThrow(RfbViolation)
   })
 })

@@ -1,4 +1,4 @@
-import type { ConsoleMode } from '../domain/console.js'
+import { createHeldInput } from './rfb-held-input.js'
 
 /** The client broke the protocol, or spoke a part of it that we do not follow; the connection must end. */
 export class RfbViolation extends Error {
@@ -10,15 +10,20 @@ export class RfbViolation extends Error {
 
 /**
  * Stands between a VNC client and its server (RFC 6143). Follows the handshake in both directions, makes every client a
- * sharing one, and in `view` mode lets only those messages through that ask for pictures: keys, pointer, clipboard,
- * power and resizing never reach the guest. Whatever it forwards, it has understood, so that client and server can't be
- * made to disagree about where a message ends.
+ * sharing one, and while `mayType` says no lets only those messages through that ask for pictures: keys, pointer,
+ * clipboard, power and resizing never reach the guest. Whatever it forwards, it has understood, so that client and server
+ * can't be made to disagree about where a message ends. The same for noVNC's messages and for those of guacd.
  */
 export interface RfbFilter {
   /** What may go on to the server. Throws RfbViolation. */
   fromClient(chunk: Buffer): Buffer
   /** Must see the server's bytes before the client does. Throws RfbViolation. */
   fromServer(chunk: Buffer): void
+  /**
+   * The right to type has changed. What the client still holds down is let go of for it, for its own release will not be
+   * let through: a Ctrl that stays down would spoil what the next one types. Answers what to send to the server now.
+   */
+  changed(): Buffer
 }
 
 interface Message {
@@ -32,6 +37,7 @@ interface Message {
 const none = () => 0
 const SECURITY_NONE = 1
 const VERSION_BYTES = 12
+const QEMU_KEY_BYTES = 12
 
 /** Client messages by type. Lengths after RFC 6143 and the community's registry (rfbproto). */
 const MESSAGES: Readonly<Record<number, Message>> = {
@@ -39,7 +45,7 @@ const MESSAGES: Readonly<Record<number, Message>> = {
   2: { header: 4, forward: true, body: (header) => header.readUInt16BE(2) * 4 }, // SetEncodings
   3: { header: 10, forward: true, body: none }, // FramebufferUpdateRequest
   4: { header: 8, forward: false, body: none }, // KeyEvent
-  5: { header: 2, forward: false, body: (header) => (header[1]! & 0x80 ? 5 : 4) }, // PointerEvent; marker = one more
+  5: { header: 6, forward: false, body: (header) => (header[1]! & 0x80 ? 1 : 0) }, // PointerEvent; marker = one more
   6: { header: 8, forward: false, body: (header) => Math.abs(header.readInt32BE(4)) }, // ClientCutText; < 0 = extended
   150: { header: 10, forward: true, body: none }, // EnableContinuousUpdates
   248: { header: 9, forward: true, body: (header) => atMost(header[8]!, 64) }, // ClientFence
@@ -48,12 +54,14 @@ const MESSAGES: Readonly<Record<number, Message>> = {
   255: { header: 4, forward: false, body: qemuBody }, // QEMU
 }
 
-export function createRfbFilter(mode: ConsoleMode): RfbFilter {
+/** `mayType` is asked at the beginning of each message. */
+export function createRfbFilter(mayType: () => boolean): RfbFilter {
   const server: number[] = []
   let serverVersion: number | undefined
   let stage: 'version' | 'security' | 'init' | 'messages' = 'version'
   let held: Buffer = Buffer.alloc(0)
   let body = { bytes: 0, forward: false }
+  const heldDown = createHeldInput()
 
   /** Takes one whole part from the front of `held`; undefined when it has not all arrived. */
   function take(bytes: number): Buffer | undefined {
@@ -88,23 +96,33 @@ export function createRfbFilter(mode: ConsoleMode): RfbFilter {
       body = { ...body, bytes: body.bytes - part.length }
       return body.forward ? part : Buffer.alloc(0)
     }
+    const letGo = mayType() ? undefined : heldDown.release()
+    if (letGo) return letGo
     const type = held[0]
     if (type === undefined) return undefined
     const known = MESSAGES[type]
     if (!known) throw new RfbViolation(`unknown client message ${type}`)
-    const header = take(known.header)
+    const header = take(isQemuKey(held) ? QEMU_KEY_BYTES : known.header)
     if (!header) return undefined
-    body = { bytes: known.body(header), forward: known.forward }
-    return known.forward ? header : Buffer.alloc(0)
+    const forward = known.forward || mayType()
+    body = { bytes: isQemuKey(header) ? 0 : known.body(header), forward }
+    if (forward) heldDown.follow(header)
+    return forward ? header : Buffer.alloc(0)
   }
 
   function next(): Buffer | undefined {
     if (stage !== 'messages') return handshake()
-    if (mode === 'view') return message()
-    return held.length > 0 ? take(held.length) : undefined
+    return message()
+  }
+
+  function passed(): Buffer {
+    const forwarded: Buffer[] = []
+    for (let part = next(); part; part = next()) if (part.length > 0) forwarded.push(part)
+    return forwarded.length === 1 ? forwarded[0]! : Buffer.concat(forwarded)
   }
 
   return {
+    changed: () => (stage === 'messages' ? passed() : Buffer.alloc(0)),
     fromServer(chunk) {
       if (serverVersion !== undefined) return
       server.push(...chunk.subarray(0, VERSION_BYTES - server.length))
@@ -113,9 +131,7 @@ export function createRfbFilter(mode: ConsoleMode): RfbFilter {
     fromClient(chunk) {
       if (serverVersion === undefined) throw new RfbViolation('the client spoke before the server')
       held = held.length === 0 ? chunk : Buffer.concat([held, chunk])
-      const forwarded: Buffer[] = []
-      for (let part = next(); part; part = next()) if (part.length > 0) forwarded.push(part)
-      return forwarded.length === 1 ? forwarded[0]! : Buffer.concat(forwarded)
+      return passed()
     },
   }
 }
@@ -134,9 +150,12 @@ function minorVersion(text: Buffer): number {
   return Number(minor)
 }
 
-/** QEMU's own messages: extended key event (0), audio (1). */
+function isQemuKey(bytes: Buffer): boolean {
+  return bytes.length >= 2 && bytes[0] === 255 && bytes[1] === 0
+}
+
+/** QEMU's own messages but the extended key event (0), which is taken whole: audio (1). */
 function qemuBody(header: Buffer): number {
-  if (header[1] === 0) return 8
   const operation = header.readUInt16BE(2)
   if (header[1] === 1 && operation <= 2) return operation === 2 ? 6 : 0
   throw new RfbViolation('unknown QEMU client message')

@@ -2,8 +2,8 @@ import type { Duplex } from 'node:stream'
 import type { NodeEngine } from '../hosts/engine.js'
 import type { Logger } from '../system/log.js'
 import { openTarget } from './console-target.js'
-import { type EndCause, isNotFound, isRunning, pause } from './node-running.js'
-import { createRfbFilter, type RfbFilter, RfbViolation } from './rfb-filter.js'
+import { causeOfEnd, type EndCause, isNotFound } from './node-running.js'
+import { createRfbFilter, RfbViolation } from './rfb-filter.js'
 import type { ConsoleSession } from './session.js'
 import { POLICY_VIOLATION } from './viewer-socket.js'
 
@@ -11,6 +11,8 @@ export interface ScreenRelayOptions {
   engine: NodeEngine
   log: Logger
   session: ConsoleSession
+  /** A text message of the viewer. */
+  onText: (text: string) => void
   endSession: (session: ConsoleSession, cause: EndCause) => void
   onClosed: () => void
 }
@@ -18,28 +20,28 @@ export interface ScreenRelayOptions {
 /** Above this much unread picture the server is not read; below a quarter of it, it is again. */
 const MAX_PICTURE_BYTES = 4 * 1024 * 1024
 const MAX_TYPED_BYTES = 64 * 1024
-/** The engine may notice the end of a node a moment after its socket has closed. */
-const NOTICE_MS = [0, 100, 300, 500]
 
 /**
- * Raw RFB between a viewer and a connection of its own to the node's VNC server, through a filter that enforces `view`.
+ * Raw RFB between a viewer and a connection of its own to the node's VNC server, through a filter that lets only the
+ * writer type.
  * Neither side is read faster than the other takes it.
  */
-export function relayScreen({ engine, log, session, endSession, onClosed }: ScreenRelayOptions): void {
+export function relayScreen({ engine, log, session, onText, endSession, onClosed }: ScreenRelayOptions): void {
   const { socket, nodeId } = session
-  const filter = createRfbFilter(session.mode)
+  const filter = createRfbFilter(() => session.writer)
   const gone = new AbortController()
   let server: Duplex | undefined
 
   socket.listen({
-    bytes: (chunk) => guarded(() => toServer(filter, chunk)),
-    text: () => socket.close(POLICY_VIOLATION, 'the screen console takes no messages'),
+    bytes: (chunk) => guarded(() => toServer(filter.fromClient(chunk))),
+    text: onText,
     closed() {
       gone.abort()
       server?.destroy()
       onClosed()
     },
   })
+  session.writerChanged = () => guarded(() => toServer(filter.changed()))
   const { id: viewerId, mode, recorded } = session
   socket.tell({ type: 'hello', viewerId, mode, replayBytes: 0, recorded })
   session.isGreeted = true
@@ -67,8 +69,7 @@ export function relayScreen({ engine, log, session, endSession, onClosed }: Scre
     if (socket.waitingBytes > MAX_PICTURE_BYTES) from.pause()
   }
 
-  function toServer(through: RfbFilter, chunk: Buffer): void {
-    const allowed = through.fromClient(chunk)
+  function toServer(allowed: Buffer): void {
     if (allowed.length === 0) return
     server?.write(allowed)
     if (server && server.writableLength > MAX_TYPED_BYTES) socket.pause()
@@ -87,14 +88,6 @@ export function relayScreen({ engine, log, session, endSession, onClosed }: Scre
   /** The server's side has ended: because the node has, or for a reason of its own. */
   async function finish(known?: EndCause): Promise<void> {
     if (gone.signal.aborted) return
-    endSession(session, known ?? (await causeOfEnd()))
-  }
-
-  async function causeOfEnd(): Promise<EndCause> {
-    for (const ms of NOTICE_MS) {
-      await pause(ms, gone.signal)
-      if (!(await isRunning(engine, nodeId))) return 'node-stopped'
-    }
-    return 'unavailable'
+    endSession(session, known ?? (await causeOfEnd(engine, nodeId, gone.signal)))
   }
 }

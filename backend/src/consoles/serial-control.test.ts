@@ -46,4 +46,18 @@ describe('control of a serial line', () => {
     control.take('ann-1')
     expect(control.writerId).toBe('ann-1')
   })
+
+  it('is taken by a guest, never given to one, and comes back to who is at home', () => {
+    const control = createSerialControl()
+    const ina = { id: 'ina-1', userId: 'ina', mode: 'control', guest: true } as const
+    control.join(ina)
+    expect(control.writerId).toBeNull()
+    control.join(ann)
+    control.take('ina-1')
+    expect(control.writerId).toBe('ina-1')
+    control.release('ina-1')
+    expect(control.writerId).toBe('ann-1')
+    control.leave('ann-1')
+    expect(control.writerId).toBeNull()
+  })
 })

@@ -1,14 +1,16 @@
 import type { ConsoleMode } from '../domain/console.js'
 
-/** Someone who looks at a serial line. */
+/** Someone who looks at a serial line or a screen. */
 export interface Claimant {
   id: string
   userId: string
   mode: ConsoleMode
+  /** Gets control only by taking it, and hands it back to those who are at home. */
+  guest?: boolean
 }
 
 /**
- * Who may type on one serial line: nobody or exactly one. Viewers in `view` mode never. The first in `control` mode gets
+ * Who may type on one serial line, or on one screen: nobody or exactly one. Viewers in `view` mode never. The first in `control` mode gets
  * it by itself; so does a newer socket of the same person (they reloaded, or came back after a broken network). Others
  * take it, which everybody sees. When the writer leaves or gives it up, it goes to whoever has waited longest.
  */
@@ -26,7 +28,7 @@ export function createSerialControl(): SerialControl {
 
   function longestWaiting(except: string): Claimant | null {
     for (const claimant of present.values()) {
-      if (claimant.mode === 'control' && claimant.id !== except) return claimant
+      if (claimant.mode === 'control' && !claimant.guest && claimant.id !== except) return claimant
     }
     return null
   }
@@ -37,7 +39,8 @@ export function createSerialControl(): SerialControl {
     },
     join(claimant) {
       present.set(claimant.id, claimant)
-      if (claimant.mode === 'control' && (!writer || writer.userId === claimant.userId)) writer = claimant
+      if (claimant.mode !== 'control') return
+      if (writer ? writer.userId === claimant.userId : !claimant.guest) writer = claimant
     },
     leave(id) {
       present.delete(id)

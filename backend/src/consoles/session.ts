@@ -21,6 +21,8 @@ export interface ConsoleSession {
   readonly socket: ViewerSocket
   /** See `Viewer`. Kept by the room that serves this kind. */
   writer: boolean
+  /** Called when `writer` has changed; set by the room that serves this kind. */
+  writerChanged: () => void
   size: Viewer['size']
   /** `hello` was said. It is the first message; nothing else is told before. */
   isGreeted: boolean

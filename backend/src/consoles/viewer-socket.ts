@@ -22,6 +22,8 @@ export interface ViewerSocket {
   pause(): void
   resume(): void
   listen(events: ViewerSocketEvents): void
+  /** Called once when the connection is gone, a moment after `closed` where it was we who ended it. */
+  whenClosed(then: () => void): void
 }
 
 const PING_INTERVAL_MS = 20_000
@@ -97,5 +99,6 @@ export function viewerSocket(ws: WebSocket, pingIntervalMs = PING_INTERVAL_MS): 
       events = handlers
       if (ws.readyState !== ws.OPEN) end()
     },
+    whenClosed: (then) => void ws.once('close', then),
   }
 }

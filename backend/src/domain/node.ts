@@ -3,6 +3,7 @@ import { DEFAULT_SETTINGS, driveRecordSchema, driveSettingsSchema } from './driv
 import { nodeEventSchema } from './event.js'
 import { imageIdSchema, nodeIdSchema, userIdSchema } from './ids.js'
 import { fingerprintSchema } from './image.js'
+import { KEYBOARD_NAMES } from './keyboard.js'
 import { backingSchema } from './layer.js'
 import { snapshotScheduleSchema } from './snapshot.js'
 
@@ -191,8 +192,8 @@ export const suspendedSchema = z.object({
 })
 export type Suspended = z.infer<typeof suspendedSchema>
 
-/** A layout of keys, as console gateways name it: `de-de-qwertz`. */
-export const keyboardSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{1,39}$/, 'a layout such as en-us-qwerty')
+/** As kept: one that this QEMU does not know (another SandLabX wrote it) is not used. What may be set: keyboard.ts. */
+export const keyboardSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{1,39}$/, 'a layout such as de-ch')
 
 /** A node as it is kept in the state file and in the sidecar: the intention, not what is observed. */
 export const nodeRecordSchema = z.object({
@@ -397,7 +398,7 @@ export const updateNodeSchema = z
     /** Null is a value: what happens to all nodes, as the lab's settings say, the usual one. */
     onStop: z.enum(ON_STOP_CHOICES).nullable().optional(),
     recording: z.boolean().nullable().optional(),
-    keyboard: keyboardSchema.nullable().optional(),
+    keyboard: z.enum(KEYBOARD_NAMES).nullable().optional(),
   })
   .meta({ id: 'UpdateNode' })
 export type UpdateNode = z.infer<typeof updateNodeSchema>

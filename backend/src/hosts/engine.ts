@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { ConsoleKind } from '../domain/console.js'
+import type { Keyboard } from '../domain/keyboard.js'
 import type { NodeId } from '../domain/ids.js'
 import type { DirectBoot, Fingerprint } from '../domain/image.js'
 import type { NodeDevices } from '../domain/node.js'
@@ -139,6 +140,8 @@ export interface NodeSpec {
   nics: { mac: string; internet: boolean }[]
   /** The machine has a port for the guest's agent. */
   agent?: boolean
+  /** What the guest's layout of keys is, for viewers that send characters; absent: QEMU's usual one, `en-us`. */
+  keyboard?: Keyboard
   /** Absent: virtio. Further disks and the seed are on virtio always. */
   devices?: NodeDevices
   /** NoCloud seed for the guest; null when the image does not read one. */

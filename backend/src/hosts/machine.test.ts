@@ -87,6 +87,11 @@ describe("QEMU's arguments", () => {
     expect(args.filter((arg) => arg.startsWith('-drive'))).toEqual([])
   })
 
+  it('name a layout of keys only where one was chosen, for viewers that send characters', () => {
+    expect(qemuArguments(plan())).not.toContain('-k') // with it, noVNC would go by characters too
+    expect(valuesOf(qemuArguments(plan({ keyboard: 'de-ch' })), '-k')).toEqual(['de-ch'])
+  })
+
   it('restrict the network unless the internet is allowed for this card', () => {
     const nics = [
       { mac: '02:00:00:00:00:01', internet: false },

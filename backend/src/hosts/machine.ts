@@ -53,6 +53,7 @@ export function qemuArguments(plan: MachinePlan): string[] {
     ...plan.spec.nics.flatMap((nic, index) => nicArguments(nic, index, plan.spec.devices?.card)),
     ...deviceArguments(),
     ...channelArguments(plan.paths.io),
+    ...keyboardArguments(plan.spec),
     ...agentArguments(plan),
     ...confinementArguments(),
   ]
@@ -181,6 +182,14 @@ function channelArguments(io: string): string[] {
     '-vnc',
     `unix:${option(vncSocket(io))},share=force-shared`, // a second viewer never throws out the first
   ]
+}
+
+/**
+ * Only where a layout was chosen: with one, QEMU goes by characters also for viewers that send the keys themselves
+ * (noVNC), which then are wrong on any other keyboard.
+ */
+function keyboardArguments({ keyboard }: NodeSpec): string[] {
+  return keyboard === undefined ? [] : ['-k', keyboard]
 }
 
 /** By which qemu-guest-agent finds its port. */

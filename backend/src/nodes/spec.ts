@@ -1,5 +1,6 @@
 import { ROOT_DRIVE, type DriveRecord, type DriveSettings } from '../domain/drive.js'
 import type { Image } from '../domain/image.js'
+import { isKeyboard } from '../domain/keyboard.js'
 import { chainOf, type Layer } from '../domain/layer.js'
 import type { NodeRecord } from '../domain/node.js'
 import type { NodeSpec } from '../hosts/engine.js'
@@ -30,6 +31,7 @@ export function specOf(record: NodeRecord, image: Image, layers: readonly Layer[
     ],
     nics: [{ mac: record.mac, internet: record.internet }],
     agent: record.agent,
+    ...(record.keyboard !== null && isKeyboard(record.keyboard) ? { keyboard: record.keyboard } : {}),
     ...(record.devices ? { devices: record.devices } : {}),
     seed: image.cloudInit
       ? {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,8 +44,13 @@ export interface ConsoleLab {
 }
 
 /** The gateway alone over a real HTTP server; the header `x-test-user` stands for the cookie. */
-export async function startConsoleLab(timing: ConsolesDependencies['timing'] = {}): Promise<ConsoleLab> {
+export async function startConsoleLab(
+  timing: ConsolesDependencies['timing'] = {},
+  more: (folder: string) => Promise<Partial<ConsolesDependencies>> = async () => ({}),
+): Promise<ConsoleLab> {
   const folder = await mkdtemp(join(tmpdir(), 'sbx-console-'))
+  await chmod(folder, 0o711) // guacd is another user
+  const parts = await more(folder)
   const nodes = new Map<string, TestNode>()
   const subjects = new Map<string, Subject>()
   const listeners = new Set<(node: EngineNode) => void>()
@@ -59,6 +64,7 @@ export async function startConsoleLab(timing: ConsolesDependencies['timing'] = {
     originAllowed: (request) => request.headers.origin === origin,
     mayOpen: (...about) => rules.mayOpen(...about),
     timing: { patienceMs: 3000, lingerMs: 200, ...timing },
+    ...parts,
   })
   http.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => {
     const subject = subjects.get(String(request.headers['x-test-user'])) ?? null
@@ -105,6 +111,7 @@ export async function startConsoleLab(timing: ConsolesDependencies['timing'] = {
       connectConsole(ticketUrl(subject, node, kind, mode), { origin, user: subject.credentialId }),
     async close() {
       consoles.close()
+      parts.guacamole?.close()
       http.closeAllConnections()
       await new Promise((resolve) => http.close(resolve))
       await rm(folder, { recursive: true, force: true })

@@ -82,7 +82,7 @@ describe('the screen console', () => {
       expect((await client.closed).code).toBe(1008)
     }
     const texting = await opened('control')
-    texting.ws.send('{"type":"take-control"}')
+    texting.ws.send('{"type":"burn"}')
     expect((await texting.closed).code).toBe(1008)
     await until(() => server.clients === 0, 'the server’s sides to be closed')
   })

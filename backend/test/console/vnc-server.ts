@@ -26,14 +26,26 @@ export const SERVER_HANDSHAKE = Buffer.concat([
   Buffer.from([0, 0, 0, 4]),
   Buffer.from('test'),
 ])
+/** After so many bytes of the client, this part of the handshake: security types, the result, what the screen is. */
+const ANSWERS = [
+  [12, 12, 14],
+  [13, 14, 18],
+  [14, 18, undefined],
+] as const
+const NAME_AT = SERVER_HANDSHAKE.length - 8
 
-export async function startVncServer(path: string): Promise<VncServer> {
+export async function startVncServer(path: string, name = 'test'): Promise<VncServer> {
+  const letters = Buffer.from(name)
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(letters.length)
+  const handshake = Buffer.concat([SERVER_HANDSHAKE.subarray(0, NAME_AT), length, letters])
   const sockets = new Set<Socket>()
   const heard: Buffer[] = []
   const server = createServer((socket) => {
     sockets.add(socket)
     let greeted = Buffer.alloc(0)
     let isReady = false
+    let answered = 0
     socket.on('error', () => socket.destroy())
     socket.on('close', () => sockets.delete(socket))
     socket.on('data', (chunk) => {
@@ -42,11 +54,16 @@ export async function startVncServer(path: string): Promise<VncServer> {
         return
       }
       greeted = Buffer.concat([greeted, chunk])
+      // Each answer after its question, as a real server: a real client waits for it.
+      for (const [bytes, from, to] of ANSWERS) {
+        if (answered >= bytes || greeted.length < bytes) continue
+        answered = bytes
+        socket.write(handshake.subarray(from, to))
+      }
       if (greeted.length < CLIENT_HANDSHAKE_BYTES) return
       isReady = true
       if (greeted[13] !== 1) socket.destroy() // an exclusive client would push the others out
       heard.push(greeted.subarray(CLIENT_HANDSHAKE_BYTES))
-      socket.write(SERVER_HANDSHAKE.subarray(RFB_VERSION.length))
     })
     socket.write(RFB_VERSION)
   })

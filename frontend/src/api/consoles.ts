@@ -5,8 +5,8 @@ import { lastScreenPath } from './nodes.js'
 
 /** What consoles ask of the server. */
 export const consoleApi: ConsoleApi = {
-  openTicket: (nodeId, kind, mode) =>
-    request<ConsoleTicket>('POST', `nodes/${nodeId}/consoles`, { body: { kind, mode } }),
+  openTicket: (nodeId, kind, mode, engine = 'auto') =>
+    request<ConsoleTicket>('POST', `nodes/${nodeId}/consoles`, { body: { kind, mode, engine } }),
   socketUrl: ({ url }) => {
     const address = new URL(url.replace(/^\//, ''), document.baseURI)
     address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:'

@@ -1,4 +1,4 @@
-import type { ConsoleKind, ConsoleMode, Viewer } from '@domain/console.js'
+import type { ConsoleKind, ConsoleMode, ScreenEngine, Viewer } from '@domain/console.js'
 import type { NodeView } from '@domain/node.js'
 import { Tooltip } from '@mantine/core'
 import {
@@ -15,6 +15,7 @@ import { BarButton } from './BarButton.js'
 import classes from './ConsoleBar.module.css'
 import { ControlState } from './ControlState.js'
 import type { ConsoleHandle } from './console-view.js'
+import { EngineMenu } from './EngineMenu.js'
 import { MoreMenu } from './MoreMenu.js'
 import { RELEASE_CHORD } from './release-chord.js'
 import type { KeyChord } from './send-keys.js'
@@ -33,6 +34,8 @@ interface Props {
   hasKeyboard: boolean
   viewers: readonly Viewer[]
   selfId: string
+  engine: ScreenEngine | null
+  notice: string | null
   idleKeys: number
   fullScreen: FullScreen
   onKindChange: ((kind: ConsoleKind) => void) | undefined
@@ -78,6 +81,7 @@ export function ConsoleBar({ ref, ...props }: Props) {
       <Viewers viewers={props.viewers} selfId={props.selfId} />
       {kind === 'screen' && (
         <>
+          <EngineMenu engine={isLive ? props.engine : null} notice={props.notice} onClose={() => handle?.focus()} />
           <SendKeysMenu reason={keysRefusal} onSend={props.onSendKeys} onClose={() => handle?.focus()} />
           <BarButton label="Type text" reason={keysRefusal} onClick={props.onTypeText}>
             <IconLetterCase size={16} stroke={1.6} />
@@ -137,9 +141,10 @@ function WayOut({ fullScreen }: { fullScreen: FullScreen }) {
   )
 }
 
-function refusalOfKeys({ mode, isLive }: Pick<Props, 'mode' | 'isLive'>): string | null {
-  if (mode === 'view') return 'You only watch this console.'
-  return isLive ? null : 'The console is not connected.'
+function refusalOfKeys(props: Pick<Props, 'kind' | 'mode' | 'isLive' | 'viewers' | 'selfId'>): string | null {
+  if (props.mode === 'view') return 'You only watch this console.'
+  if (!props.isLive) return 'The console is not connected.'
+  return props.kind === 'screen' && !isWriter(props) ? 'Take control first.' : null
 }
 
 function isWriter({ viewers, selfId }: Pick<Props, 'viewers' | 'selfId'>): boolean {

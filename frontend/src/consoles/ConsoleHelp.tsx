@@ -15,7 +15,7 @@ const NOTES = {
   serial:
     'One person types at a time. The line does not tell the guest how large your terminal is: when an editor looks broken, use “Send size”.',
   screen:
-    'Keys go to the guest as key positions, as on a keyboard that is plugged into it. What the browser keeps for itself (Ctrl+W, Alt+Tab) is under “Send keys”; in full screen most of it reaches the guest.',
+    'One person types at a time; who comes to another’s node sees first and may take control. What the browser keeps for itself (Ctrl+W, Alt+Tab) is under “Send keys”; in full screen most of it reaches the guest. Are characters wrong? Set the keyboard layout on the node’s settings, or switch to Direct, which sends key positions. There is no shared clipboard: guests have no agent for one. “Type text” brings text in; what the guest itself copies comes out where it can say so.',
   ssh: 'A terminal of your own on the node, over its network: what happens here is not on the serial line.',
 } as const
 

@@ -10,6 +10,7 @@ import type { ConsoleHandle, ConsoleViewProps } from './console-view.js'
 import { OverlayTargetProvider } from './overlay-target.js'
 import { TypeTextDialog } from './TypeTextDialog.js'
 import { useBeforeUnload } from './use-before-unload.js'
+import { useConsoleSettings } from './settings.js'
 import { useFullScreen } from './use-full-screen.js'
 import { NO_ONE, type PaneState, usePaneState } from './use-pane-state.js'
 import { Veil } from './Veil.js'
@@ -53,6 +54,7 @@ export function ConsolePane(props: ConsolePaneProps) {
   const [typing, setTyping] = useState(false)
   const [state, events] = usePaneState(`${node.id} ${kind} ${mode}`)
   const fullScreen = useFullScreen(pane)
+  const { engine: wantedEngine } = useConsoleSettings()
   const wanted = node.actions.console === null
   const isLive = state.connection.phase === 'live'
   const people = wanted && isLive ? state : NO_ONE
@@ -65,8 +67,9 @@ export function ConsolePane(props: ConsolePaneProps) {
     nodeId: node.id,
     nodeName: node.name,
     mode,
+    wantedEngine,
     wanted,
-    openTicket: () => api.openTicket(node.id, kind, mode),
+    openTicket: () => api.openTicket(node.id, kind, mode, wantedEngine),
     openSocket: (ticket) => new WebSocket(api.socketUrl(ticket)),
     onRelease: () => bar.current?.querySelector('button')?.focus(),
   }
@@ -90,6 +93,8 @@ export function ConsolePane(props: ConsolePaneProps) {
               title={props.title === undefined ? node.name : props.title}
               viewers={people.viewers}
               selfId={people.selfId}
+              engine={state.engine}
+              notice={state.notice}
               idleKeys={state.idleKeys}
               onKindChange={props.onKindChange}
               onModeChange={props.onModeChange}

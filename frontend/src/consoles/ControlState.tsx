@@ -1,10 +1,11 @@
-import type { ConsoleMode, Viewer } from '@domain/console.js'
+import type { ConsoleKind, ConsoleMode, Viewer } from '@domain/console.js'
 import { BarButton } from './BarButton.js'
 import classes from './ConsoleBar.module.css'
 import type { ConsoleHandle } from './console-view.js'
 
 interface Props {
   handle: ConsoleHandle | null
+  kind: ConsoleKind
   mode: ConsoleMode
   viewers: readonly Viewer[]
   selfId: string
@@ -13,8 +14,8 @@ interface Props {
   onModeChange?: ((mode: ConsoleMode) => void) | undefined
 }
 
-/** Who types. Silent while one is alone and can type. */
-export function ControlState({ handle, mode, viewers, selfId, idleKeys, onModeChange }: Props) {
+/** Who types on this serial line or screen. Silent while one is alone and can type. */
+export function ControlState({ handle, kind, mode, viewers, selfId, idleKeys, onModeChange }: Props) {
   if (mode === 'view') {
     return (
       <output key={idleKeys} data-called={idleKeys > 0 || undefined} className={classes['control']}>
@@ -27,14 +28,14 @@ export function ControlState({ handle, mode, viewers, selfId, idleKeys, onModeCh
       </output>
     )
   }
-  if (handle?.kind !== 'serial') return null
-  const serial = viewers.filter(({ kind }) => kind === 'serial')
-  const writer = serial.find((viewer) => viewer.writer)
+  if (!handle || handle.kind !== kind) return null
+  const here = viewers.filter((viewer) => viewer.kind === kind)
+  const writer = here.find((viewer) => viewer.writer)
   const isMine = writer?.id === selfId
-  if (serial.length === 0 || (isMine && serial.length === 1)) return null
+  if (here.length === 0 || (isMine && here.length === 1)) return null
   return (
     <output key={idleKeys} data-called={idleKeys > 0 || undefined} className={classes['control']}>
-      <span>{isMine ? 'You have control' : writerText(writer, serial, selfId)}</span>
+      <span>{isMine ? 'You have control' : writerText(writer, here, selfId)}</span>
       {isMine ? (
         <BarButton label="Let the next one type" wide onClick={handle.releaseControl}>
           Release

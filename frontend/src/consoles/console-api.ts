@@ -1,4 +1,4 @@
-import type { ConsoleKind, ConsoleMode, ConsoleTicket } from '@domain/console.js'
+import type { ConsoleKind, ConsoleMode, ConsoleTicket, WantedEngine } from '@domain/console.js'
 
 /**
  * What consoles ask of the server, handed in by the page. A failure rejects with an error that has the API's `code`,
@@ -6,7 +6,7 @@ import type { ConsoleKind, ConsoleMode, ConsoleTicket } from '@domain/console.js
  */
 export interface ConsoleApi {
   /** POST /api/nodes/:id/consoles */
-  openTicket: (nodeId: string, kind: ConsoleKind, mode: ConsoleMode) => Promise<ConsoleTicket>
+  openTicket: (nodeId: string, kind: ConsoleKind, mode: ConsoleMode, engine?: WantedEngine) => Promise<ConsoleTicket>
   /** The ticket's `url` as an absolute ws: or wss: address. */
   socketUrl: (ticket: ConsoleTicket) => string
   /** POST /api/nodes/:id/keys */

@@ -102,7 +102,7 @@ describe('who is here and who types', () => {
     show(
       <>
         <Viewers viewers={alone} selfId="ann" />
-        <ControlState handle={handle} mode="control" viewers={alone} selfId="ann" idleKeys={0} />
+        <ControlState handle={handle} kind="serial" mode="control" viewers={alone} selfId="ann" idleKeys={0} />
       </>,
     )
     expect(screen.queryByRole('list')).toBeNull()
@@ -119,19 +119,19 @@ describe('who is here and who types', () => {
   it('lets one take control from another and give it back', async () => {
     const viewers = [viewer('ann', { writer: true }), viewer('ina')]
     const { unmount } = show(
-      <ControlState handle={handle} mode="control" viewers={viewers} selfId="ina" idleKeys={0} />,
+      <ControlState handle={handle} kind="serial" mode="control" viewers={viewers} selfId="ina" idleKeys={0} />,
     )
     expect(screen.getByText('ann has control')).toBeTruthy()
     await userEvent.click(screen.getByRole('button', { name: 'Take control' }))
     expect(handle.takeControl).toHaveBeenCalledTimes(1)
     unmount()
-    show(<ControlState handle={handle} mode="control" viewers={viewers} selfId="ann" idleKeys={0} />)
+    show(<ControlState handle={handle} kind="serial" mode="control" viewers={viewers} selfId="ann" idleKeys={0} />)
     await userEvent.click(screen.getByRole('button', { name: 'Release' }))
     expect(handle.releaseControl).toHaveBeenCalledTimes(1)
   })
 
   it('offers no control to who only watches', () => {
-    show(<ControlState handle={handle} mode="view" viewers={[viewer('ann')]} selfId="ina" idleKeys={3} />)
+    show(<ControlState handle={handle} kind="serial" mode="view" viewers={[viewer('ann')]} selfId="ina" idleKeys={3} />)
     expect(screen.getByText('View only')).toBeTruthy()
     expect(screen.queryByRole('button')).toBeNull()
   })

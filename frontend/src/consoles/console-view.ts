@@ -1,10 +1,12 @@
-import type { ConsoleTicket, Viewer } from '@domain/console.js'
+import type { ConsoleTicket, ScreenEngine, Viewer, WantedEngine } from '@domain/console.js'
 import type { ConnectionState } from './connection.js'
 
 /** What a console tells the pane around it. */
 export interface ConsoleEvents {
   onConnection: (state: ConnectionState, retry: () => void) => void
   onViewers: (viewers: readonly Viewer[], selfId: string) => void
+  /** What brings a screen, and why it is not what was wished for. */
+  onEngine: (engine: ScreenEngine, notice: string | null) => void
   /** A key was pressed that goes nowhere, because somebody else has control or this one only watches. */
   onIdleKey: () => void
   /** The release chord: the keyboard goes back to the page. */
@@ -16,6 +18,8 @@ export interface ConsoleViewProps extends ConsoleEvents {
   nodeId: string
   nodeName: string
   mode: 'control' | 'view'
+  /** For screens. */
+  wantedEngine: WantedEngine
   /** The node runs: connect, and connect again after troubles. */
   wanted: boolean
   openTicket: () => Promise<ConsoleTicket>
@@ -38,6 +42,8 @@ export interface SerialHandle {
 export interface ScreenHandle {
   kind: 'screen'
   focus: () => void
+  takeControl: () => void
+  releaseControl: () => void
   savePicture: () => void
 }
 

@@ -18,6 +18,7 @@ declare module '@novnc/novnc' {
     disconnect: CustomEvent<{ clean: boolean }>
     securityfailure: CustomEvent<{ status: number; reason?: string }>
     desktopname: CustomEvent<{ name: string }>
+    clipboard: CustomEvent<{ text: string }>
   }
 
   export default class RFB extends EventTarget {

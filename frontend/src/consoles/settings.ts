@@ -1,3 +1,5 @@
+import type { WantedEngine } from '@domain/console.js'
+import { WANTED_ENGINES } from '@domain/console-codes.js'
 import { useSyncExternalStore } from 'react'
 
 /** How this person likes consoles; kept in this browser. */
@@ -7,11 +9,13 @@ export interface ConsoleSettings {
   screenReader: boolean
   /** The screen fills its pane; else one guest pixel is one pixel. */
   fitScreen: boolean
+  /** What shall bring screens. */
+  engine: WantedEngine
 }
 
 export const FONT_SIZES = { min: 9, max: 28, usual: 13 } as const
 const KEY = 'sandlabx.consoles'
-const USUAL: ConsoleSettings = { fontSize: FONT_SIZES.usual, screenReader: false, fitScreen: true }
+const USUAL: ConsoleSettings = { fontSize: FONT_SIZES.usual, screenReader: false, fitScreen: true, engine: 'auto' }
 
 const listeners = new Set<() => void>()
 let current: ConsoleSettings | undefined
@@ -49,10 +53,14 @@ function read(): ConsoleSettings {
 }
 
 function valid(kept: unknown): ConsoleSettings {
-  const { fontSize, screenReader, fitScreen } = { ...USUAL, ...(kept as Record<keyof ConsoleSettings, unknown> | null) }
+  const { fontSize, screenReader, fitScreen, engine } = {
+    ...USUAL,
+    ...(kept as Record<keyof ConsoleSettings, unknown> | null),
+  }
   return {
     fontSize: Math.round(Math.min(FONT_SIZES.max, Math.max(FONT_SIZES.min, Number(fontSize) || USUAL.fontSize))),
     screenReader: screenReader === true,
     fitScreen: fitScreen !== false,
+    engine: WANTED_ENGINES.find((one) => one === engine) ?? USUAL.engine,
   }
 }

@@ -1,4 +1,4 @@
-import type { Viewer } from '@domain/console.js'
+import type { ScreenEngine, Viewer } from '@domain/console.js'
 import { useMemo, useState } from 'react'
 import type { ConnectionState } from './connection.js'
 import type { ConsoleEvents } from './console-view.js'
@@ -10,6 +10,10 @@ export interface PaneState {
   selfId: string
   /** Keys that were pressed and went nowhere. */
   idleKeys: number
+  /** What brings a screen; null until the first ticket. */
+  engine: ScreenEngine | null
+  /** Why it is not the engine that was wished for. */
+  notice: string | null
 }
 
 export const NO_ONE: Pick<PaneState, 'viewers' | 'selfId'> = { viewers: [], selfId: '' }
@@ -18,6 +22,8 @@ const FRESH: PaneState = {
   retry: () => {},
   ...NO_ONE,
   idleKeys: 0,
+  engine: null,
+  notice: null,
 }
 
 /** What a pane knows of its console; begins anew with another console (`key`). */
@@ -33,6 +39,7 @@ export function usePaneState(key: string): [PaneState, Omit<ConsoleEvents, 'onRe
     return {
       onConnection: (connection: ConnectionState, retry: () => void) => change(() => ({ connection, retry })),
       onViewers: (viewers: readonly Viewer[], selfId: string) => change(() => ({ viewers, selfId })),
+      onEngine: (engine: ScreenEngine, notice: string | null) => change(() => ({ engine, notice })),
       onIdleKey: () => change(({ idleKeys }) => ({ idleKeys: idleKeys + 1 })),
     }
   }, [key])

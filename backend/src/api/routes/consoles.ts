@@ -26,7 +26,7 @@ export const consoleRoutes = [
     async handle(context) {
       const { services, subject, body } = context
       const record = nodeFor(context, 'node.console')
-      context.about({ type: 'node', id: record.id, name: record.name, details: { ...body } })
+      context.about({ type: 'node', id: record.id, name: record.name, details: { kind: body.kind, mode: body.mode } })
       const refusal = nodeRefuses('console', labOf(services).nodes.get(record.id).status)
       if (refusal !== undefined) {
         throw new SandlabError('console_not_available', `${record.name}: ${refusal}`, { hint: 'Start it first.' })
@@ -37,7 +37,10 @@ export const consoleRoutes = [
           hint: 'Its serial line and its screen need no network.',
         })
       }
-      return consoles.issueTicket({ subject, nodeId: record.id, kind: body.kind, mode: body.mode })
+      const { kind, mode } = body
+      const chosen = await consoles.chooseEngine(kind, body.engine)
+      context.about({ type: 'node', id: record.id, name: record.name, details: { kind, mode, engine: chosen.engine } })
+      return consoles.issueTicket({ subject, nodeId: record.id, kind, mode, ...chosen })
     },
   }),
   route({
@@ -51,7 +54,14 @@ export const consoleRoutes = [
       status: 200,
       schema: z.object({
         viewers: z.array(
-          z.object({ id: z.string(), login: z.string(), kind: z.string(), mode: z.string(), writer: z.boolean() }),
+          z.object({
+            id: z.string(),
+            login: z.string(),
+            kind: z.string(),
+            mode: z.string(),
+            engine: z.string(),
+            writer: z.boolean(),
+          }),
         ),
       }),
     },

@@ -6,6 +6,7 @@ import { ActionButton } from '../../components/ActionButton.js'
 import { Section } from '../../components/Section.js'
 import { AgentSetting } from './AgentSetting.js'
 import { InternetSetting } from './InternetSetting.js'
+import { KeyboardSetting } from './KeyboardSetting.js'
 import { RecordingSetting } from './RecordingSetting.js'
 import classes from './SettingsTab.module.css'
 import { OnStopSetting } from './OnStopSetting.js'
@@ -44,6 +45,12 @@ export function SettingsTab() {
         description="As before a restart of the server, or of its containers."
       >
         <OnStopSetting node={node} />
+      </Section>
+      <Section
+        title="Keyboard layout"
+        description="For its screen through Guacamole, when characters come out wrong. Takes effect at the next start."
+      >
+        <KeyboardSetting node={node} />
       </Section>
       <Section title="Recording" description="Of what its serial, SSH and Guacamole consoles show. Staff decide.">
         <RecordingSetting node={node} />

@@ -1,0 +1,24 @@
+import type { ConsoleSession } from '../consoles/session.js'
+import type { Services } from './services.js'
+
+const ACTIONS = { 'take-control': 'console.takeControl', 'release-control': 'console.releaseControl' } as const
+
+/** Writes into the audit who took the control of a screen, and who handed it back. */
+export function recordControl(services: Services, session: ConsoleSession, what: keyof typeof ACTIONS): void {
+  const { subject, nodeId, kind, engine, address } = session
+  const record = services.lab?.store.data.nodes.find((node) => node.id === nodeId)
+  const entry = {
+    actorId: subject.userId,
+    actorLogin: subject.login,
+    action: ACTIONS[what],
+    objectType: 'node',
+    objectId: nodeId,
+    objectName: record?.name ?? null,
+    address,
+    result: 'success',
+    code: null,
+    requestId: null,
+    details: { kind, engine },
+  } as const
+  void services.audit.append(entry).then(() => services.bus.publish('audit', session.id, null))
+}

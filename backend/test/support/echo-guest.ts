@@ -1,0 +1,39 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { chmod, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { untilSeen } from './until.js'
+import { existsSync } from 'node:fs'
+
+/** Puts each key that it reads on the screen, with no cursor that blinks: what changes in the picture is an answer. */
+const ECHOING = '31c0 8ed8 8ed0 bc007c fb  b401 b520 cd10  30e4 cd16 b40e cd10 ebf6'
+/** Fills the screen with letters without end: a picture that never rests. */
+const PAINTING = '31c0 8ed8 8ed0 bc007c fb  b041 fec0 247f b40e cd10 ebf6'
+
+export interface EchoGuest {
+  /** The unix socket of its VNC server; anybody may connect. */
+  readonly vnc: string
+  end(): Promise<void>
+}
+
+/** QEMU with a boot sector of a few bytes: nothing in a guest could answer a key sooner. */
+export async function startEchoGuest(folder: string, what: 'echoing' | 'painting' = 'echoing'): Promise<EchoGuest> {
+  const [disk, vnc] = [join(folder, 'boot.img'), join(folder, 'vnc')]
+  const sector = Buffer.alloc(512)
+  Buffer.from((what === 'echoing' ? ECHOING : PAINTING).replaceAll(' ', ''), 'hex').copy(sector)
+  sector.writeUInt16LE(0xaa55, 510)
+  await writeFile(disk, sector)
+  const machine = '-nodefaults -no-user-config -display none -accel tcg -m 16 -snapshot -device VGA'.split(' ')
+  const files = ['-drive', `file=${disk},format=raw,if=ide`, '-vnc', `unix:${vnc},share=force-shared`]
+  const qemu: ChildProcess = spawn('qemu-system-x86_64', [...machine, ...files], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  await untilSeen('the guest’s screen', async () => existsSync(vnc))
+  await chmod(vnc, 0o666)
+  return {
+    vnc,
+    async end() {
+      const ended = new Promise((resolve) => qemu.once('exit', resolve))
+      if (qemu.exitCode === null && qemu.signalCode === null && qemu.kill('SIGKILL')) await ended
+    },
+  }
+}
