@@ -15,11 +15,25 @@ export function filesBelow(layout: Layout, chain: Chain<Pick<Layer, 'file'>>, im
 export interface Extent {
   offset: number
   length: number
+  /** Where it lies as it is: which file of the chain, and the byte in it. Null: packed, or too small to be read alone. */
+  place: { file: number; offset: number } | null
 }
 
 const OUTPUT_BYTES = 64 * 1024 ** 2
 const measureSchema = z.object({ required: z.int().nonnegative() })
-const mapSchema = z.array(z.object({ start: z.int(), length: z.int(), zero: z.boolean(), data: z.boolean() }))
+const mapSchema = z.array(
+  z.object({
+    start: z.int(),
+    length: z.int(),
+    depth: z.int().nonnegative(),
+    zero: z.boolean(),
+    data: z.boolean(),
+    /** Absent for what is packed. */
+    offset: z.int().nonnegative().optional(),
+  }),
+)
+/** Below it a read of its own costs more than a copy through another process. */
+const PLACED_BYTES = 64 * 1024
 
 /** Bytes that a copy of a chain (nearest first) without any base takes, at most. */
 export async function measureCopy(files: readonly string[], identity: Identity | undefined): Promise<number> {
@@ -40,7 +54,11 @@ export async function mapChain(
   return mapSchema
     .parse(JSON.parse(text))
     .filter(({ data, zero }) => data && !zero)
-    .map(({ start, length }) => ({ offset: start, length }))
+    .map(({ start, length, depth, offset }) => ({
+      offset: start,
+      length,
+      place: offset === undefined || length < PLACED_BYTES ? null : { file: depth, offset },
+    }))
 }
 
 async function askQemuImg(
