@@ -4,7 +4,7 @@ import ClientConnection from 'guacamole-lite/lib/ClientConnection.js'
 import type { ScreenForGuacd } from './messages.js'
 import { mintToken, TOKEN_CYPHER } from './token.js'
 
-/** guacamole-lite with its known faults closed (docs/adr/0012-guacamole-gateway.md); nothing else of ours imports it. */
+/** guacamole-lite with its known faults closed (docs/adr/0014-guacamole.md); nothing else of ours imports it. */
 export interface GuardedLite {
   /** Serves a viewer over `socket` from guacd's connection of its own to `screen`. */
   serve(socket: LiteSocket, screen: ScreenForGuacd): void
