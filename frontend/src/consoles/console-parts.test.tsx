@@ -2,14 +2,16 @@ import { describe, expect, it, jest } from '@jest/globals'
 import type { Viewer } from '@domain/console.js'
 import { NODE_ACTIONS, type NodeStatus, nodeRefuses, type NodeView } from '@domain/node.js'
 import { MantineProvider } from '@mantine/core'
-import { render, screen } from '@testing-library/react'
+import { act, render, screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import type { ReactNode } from 'react'
 import type { ConnectionState } from './connection.js'
-import type { SerialHandle } from './console-view.js'
+import type { ScreenHandle, SerialHandle } from './console-view.js'
 import { ControlState } from './ControlState.js'
+import { EngineMenu } from './EngineMenu.js'
 import { parseLayout } from './layout.js'
 import { NodeChoice } from './NodeChoice.js'
+import { changeConsoleSettings, consoleSettings } from './settings.js'
 import { Veil } from './Veil.js'
 import { Viewers } from './Viewers.js'
 import { WorkspaceTabs } from './WorkspaceTabs.js'
@@ -134,6 +136,51 @@ describe('who is here and who types', () => {
     show(<ControlState handle={handle} kind="serial" mode="view" viewers={[viewer('ann')]} selfId="ina" idleKeys={3} />)
     expect(screen.getByText('View only')).toBeTruthy()
     expect(screen.queryByRole('button')).toBeNull()
+  })
+})
+
+describe('who types on a screen', () => {
+  const handle: ScreenHandle = {
+    kind: 'screen',
+    focus: () => {},
+    savePicture: () => {},
+    takeControl: jest.fn(),
+    releaseControl: jest.fn(),
+  }
+
+  it('is said of the screen alone, whoever types on the serial line', async () => {
+    const viewers = [
+      viewer('bob', { writer: true }),
+      viewer('ann', { kind: 'screen', writer: true }),
+      viewer('ina', { kind: 'screen' }),
+    ]
+    show(<ControlState handle={handle} kind="screen" mode="control" viewers={viewers} selfId="ina" idleKeys={0} />)
+    expect(screen.getByText('ann has control')).toBeTruthy()
+    await userEvent.click(screen.getByRole('button', { name: 'Take control' }))
+    expect(handle.takeControl).toHaveBeenCalledTimes(1)
+  })
+
+  it('is nobody while only a guest is there', () => {
+    const viewers = [viewer('ina', { kind: 'screen' })]
+    show(<ControlState handle={handle} kind="screen" mode="control" viewers={viewers} selfId="ina" idleKeys={0} />)
+    expect(screen.getByText('Nobody has control')).toBeTruthy()
+  })
+})
+
+describe('what brings the picture', () => {
+  it('is named, and why it is not what was wished for', () => {
+    const notice = 'No guacd answers at guacd:4822. The screen is shown directly.'
+    show(<EngineMenu engine="direct" notice={notice} onClose={() => {}} />)
+    expect(screen.getByRole('button', { name: 'Direct' })).toBeTruthy()
+    expect(screen.getByRole('status').textContent).toBe(notice)
+  })
+
+  it('is the person’s choice, kept in this browser', async () => {
+    show(<EngineMenu engine="guacamole" notice={null} onClose={() => {}} />)
+    await userEvent.click(screen.getByRole('button', { name: 'Guacamole' }))
+    await userEvent.click(await screen.findByText('Direct (noVNC)'))
+    expect(consoleSettings().engine).toBe('direct')
+    act(() => changeConsoleSettings({ engine: 'auto' }))
   })
 })
 

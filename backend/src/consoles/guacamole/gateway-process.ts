@@ -17,11 +17,7 @@ const LAST_WORDS_MS = 200
 const POLICY_VIOLATION = 1008
 
 const [host = '', port = '', pingMs = '', uid, gid] = process.argv.slice(2)
-if (uid !== undefined && gid !== undefined) {
-  process.setgroups?.([])
-  process.setgid?.(Number(gid))
-  process.setuid?.(Number(uid))
-}
+if (uid !== undefined && gid !== undefined) becomeOther(Number(uid), Number(gid))
 // Ctrl-C reaches the whole group of a terminal; the backend decides when this ends.
 process.on('SIGINT', () => undefined)
 process.on('disconnect', () => setTimeout(() => process.exit(0), LAST_WORDS_MS))
@@ -71,6 +67,17 @@ function open({ id, request, head, screen }: Extract<ToGateway, { type: 'open' }
     })
     lite.serve(viewer, screen)
   })
+}
+
+/** It needs no file and no right of root's. Where root itself has lost the right to become others, it has lost the rest too. */
+function becomeOther(uid: number, gid: number): void {
+  try {
+    process.setgroups?.([])
+    process.setgid?.(gid)
+    process.setuid?.(uid)
+  } catch (error) {
+    tell({ type: 'log', message: `the gateway keeps the backend's user: ${String(error)}` })
+  }
 }
 
 function keepAlive(ws: WebSocket): void {

@@ -22,6 +22,8 @@ const ACTIONS = [
   'console.open',
   'console.sendKeys',
   'console.typeText',
+  'console.takeControl',
+  'console.releaseControl',
   'image.build',
   'image.pull',
   'image.import',
