@@ -20,6 +20,8 @@ const TAKE_KEY = 0x14 // Ctrl-T, only while another one types
 const REMEMBERED_BYTES = 512
 const RESET = Buffer.from('\u001Bc')
 const LOST_CODES: readonly number[] = [1001, 1005, 1006, 1011, 1012, 1013, CLOSE.unavailable, CLOSE.reopen]
+/** Nobody is recorded without being told. */
+const RECORDED = 'RECORDED: what this console shows is kept, what you type is not.'
 const REMIND_EVERY_MS = 3000
 
 /** Speaks the serial protocol of domain/console.ts for one connection. Throws like `openSerial`. */
@@ -101,6 +103,7 @@ export class ConsoleSession implements SerialListener {
       case 'hello':
         this.#viewerId = heard.viewerId
         this.#replayLeft = heard.replayBytes
+        if (heard.recorded) this.#terminal.alarm(RECORDED)
         return this.#greet()
       case 'viewers':
         return this.#see(heard.viewers)
@@ -108,6 +111,9 @@ export class ConsoleSession implements SerialListener {
         return this.#terminal.note(
           `This terminal was too slow and missed ${heard.bytes} bytes; "sandlabx log ${this.#options.node.name}" has them.`,
         )
+      case 'recorded':
+        if (heard.recorded) return this.#terminal.alarm(RECORDED)
+        return this.#terminal.note(`Recording stopped: ${heard.reason ?? 'it was switched off'}.`)
       case 'node-stopped':
         this.#nodeStopped = true
     }

@@ -9,6 +9,8 @@ export interface RawTerminal {
   draw(bytes: Buffer, drawn?: () => void): void
   /** A line of our own between the guest's. */
   note(text: string): void
+  /** As `note`, in red: not to be missed. */
+  alarm(text: string): void
   /** As it was before. Safe to call again. */
   restore(): void
 }
@@ -75,13 +77,17 @@ export function takeTerminal(io: Io, listener: TerminalListener): RawTerminal {
   stdout.on('resize', onResize)
   stdin.resume()
 
+  const say = (style: Parameters<typeof paint>[2], text: string) =>
+    void stdout.write(`\r\n${paint(io, stdout, style, ' sandlabx ')} ${text}\r\n`)
+
   return {
     size: () => ({ columns: clamp(stdout.columns || 80), rows: clamp(stdout.rows || 24) }),
     draw(bytes, drawn) {
       watchScreen(bytes)
       stdout.write(bytes, () => drawn?.())
     },
-    note: (text) => void stdout.write(`\r\n${paint(io, stdout, 'inverse', ' sandlabx ')} ${oneLine(text)}\r\n`),
+    note: (text) => say('inverse', oneLine(text)),
+    alarm: (text) => say(['inverse', 'red'], paint(io, stdout, ['bold', 'red'], oneLine(text))),
     restore,
   }
 }

@@ -56,6 +56,7 @@ const serverMessageSchema = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('skipped'), bytes: z.number() }),
   z.object({ type: z.literal('node-stopped') }),
+  z.object({ type: z.literal('recorded'), recorded: z.boolean(), reason: z.string().nullable() }),
 ]) satisfies z.ZodType<SerialServerMessage>
 
 /** Asks for a ticket and opens the socket. Throws the server's refusal, or `unreachable`. */

@@ -74,10 +74,10 @@ class Line {
   }
 
   /** What the gateway does when somebody comes: who is here, then `hello`, then history. */
-  greet(history: string, viewers: Viewer[] = [viewer()]): void {
+  greet(history: string, viewers: Viewer[] = [viewer()], recorded = false): void {
     const replay = Buffer.from(`\u001Bc${history}`)
     this.tell({ type: 'viewers', viewers })
-    this.tell({ type: 'hello', viewerId: 'me', mode: 'control', replayBytes: replay.length, recorded: false })
+    this.tell({ type: 'hello', viewerId: 'me', mode: 'control', replayBytes: replay.length, recorded })
     this.ws.send(replay.subarray(0, 1)) // in two parts: nothing may depend on the borders of messages
     this.ws.send(replay.subarray(1))
   }
@@ -192,6 +192,15 @@ describe('sandlabx console', () => {
     expect(line.typed).toBe('root\r\u0003älast words')
     expect(terminal.seen).toContain('Detached from web-1; it goes on.')
     expect(terminal.seen).toContain('exit=0')
+  })
+
+  it('says that it is recorded, and when that stops', async () => {
+    const terminal = runConsole()
+    const line = await nextLine()
+    line.greet('web-1 login: ', [viewer()], true)
+    await terminal.sees('RECORDED: what this console shows is kept, what you type is not.')
+    line.tell({ type: 'recorded', recorded: false, reason: 'there is no room' })
+    await terminal.sees('Recording stopped: there is no room.')
   })
 
   it('draws the bytes of the guest as they are', async () => {

@@ -17,6 +17,8 @@ import { ControlState } from './ControlState.js'
 import type { ConsoleHandle } from './console-view.js'
 import { EngineMenu } from './EngineMenu.js'
 import { MoreMenu } from './MoreMenu.js'
+import type { RecordingState } from './recording-sign.js'
+import { RecordingSign } from './RecordingSign.js'
 import { RELEASE_CHORD } from './release-chord.js'
 import type { KeyChord } from './send-keys.js'
 import { SendKeysMenu } from './SendKeysMenu.js'
@@ -37,6 +39,7 @@ interface Props {
   engine: ScreenEngine | null
   notice: string | null
   idleKeys: number
+  recording: RecordingState | null
   fullScreen: FullScreen
   onKindChange: ((kind: ConsoleKind) => void) | undefined
   onModeChange: ((mode: ConsoleMode) => void) | undefined
@@ -75,6 +78,7 @@ export function ConsoleBar({ ref, ...props }: Props) {
           ))}
         </fieldset>
       )}
+      <RecordingSign state={props.recording} />
       <ControlState {...props} />
       <div className={classes['gap']} />
       {props.hasKeyboard && <WayOut fullScreen={fullScreen} />}

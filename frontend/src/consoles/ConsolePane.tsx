@@ -8,6 +8,7 @@ import { ConsoleHelp } from './ConsoleHelp.js'
 import classes from './ConsolePane.module.css'
 import type { ConsoleHandle, ConsoleViewProps } from './console-view.js'
 import { OverlayTargetProvider } from './overlay-target.js'
+import { watchRecording } from './recording-sign.js'
 import { TypeTextDialog } from './TypeTextDialog.js'
 import { useBeforeUnload } from './use-before-unload.js'
 import { useConsoleSettings } from './settings.js'
@@ -52,7 +53,7 @@ export function ConsolePane(props: ConsolePaneProps) {
   const [dialog, setDialog] = useState<'type' | 'help' | null>(null)
   const [hasKeyboard, setKeyboard] = useState(false)
   const [typing, setTyping] = useState(false)
-  const [state, events] = usePaneState(`${node.id} ${kind} ${mode}`)
+  const [state, { onRecording, ...events }] = usePaneState(`${node.id} ${kind} ${mode}`)
   const fullScreen = useFullScreen(pane)
   const { engine: wantedEngine } = useConsoleSettings()
   const wanted = node.actions.console === null
@@ -70,7 +71,7 @@ export function ConsolePane(props: ConsolePaneProps) {
     wantedEngine,
     wanted,
     openTicket: () => api.openTicket(node.id, kind, mode, wantedEngine),
-    openSocket: (ticket) => new WebSocket(api.socketUrl(ticket)),
+    openSocket: (ticket) => watchRecording(new WebSocket(api.socketUrl(ticket)), onRecording),
     onRelease: () => bar.current?.querySelector('button')?.focus(),
   }
 
@@ -96,6 +97,7 @@ export function ConsolePane(props: ConsolePaneProps) {
               engine={state.engine}
               notice={state.notice}
               idleKeys={state.idleKeys}
+              recording={wanted && isLive ? state.recording : null}
               onKindChange={props.onKindChange}
               onModeChange={props.onModeChange}
               onTypeText={() => setDialog('type')}
