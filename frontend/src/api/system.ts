@@ -10,6 +10,8 @@ export interface RebuildReport {
   overlaysWithoutRecord: number
   unreadable: unknown[]
   movedAside: string[]
+  /** Nodes whose owners have no account any more, by the login that they had. */
+  ownerless: { login: string | null; nodes: number }[]
 }
 
 /** The refusal that every request gets while the server is in safe mode; undefined when it is not. */

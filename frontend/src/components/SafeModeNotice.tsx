@@ -1,7 +1,7 @@
 import { useState } from 'react'
 import type { ApiError } from '../api/client.js'
 import { useMay } from '../api/current-user.js'
-import { useRebuild } from '../api/system.js'
+import { useRebuild, type RebuildReport } from '../api/system.js'
 import { ActionButton } from './ActionButton.js'
 import { ConfirmDialog } from './ConfirmDialog.js'
 import { Notice } from './Notice.js'
@@ -45,9 +45,8 @@ function RebuildDialog({ onClose }: { onClose: () => void }) {
       failure={rebuild.isError ? { what: 'The state was not rebuilt', error: rebuild.error } : null}
       onConfirm={() =>
         rebuild.mutate(undefined, {
-          onSuccess: ({ nodes, overlaysWithoutRecord }) => {
-            const rest = overlaysWithoutRecord > 0 ? `, ${overlaysWithoutRecord} disks have no record` : ''
-            toastDone(`${nodes} nodes are back${rest}`)
+          onSuccess: (report) => {
+            toastDone(rebuiltWords(report))
             onClose()
           },
         })
@@ -58,6 +57,17 @@ function RebuildDialog({ onClose }: { onClose: () => void }) {
         Beside each disk lies a record of its node. The state is made anew from these. What can’t be read now is moved
         aside and kept, so that you can still put the old state back if you have it in a backup.
       </p>
+      <p>
+        If the accounts were lost, too: whoever gets an account with the same name again has their nodes again. Until
+        then they are yours to see.
+      </p>
     </ConfirmDialog>
   )
+}
+
+function rebuiltWords({ nodes, overlaysWithoutRecord, ownerless }: RebuildReport): string {
+  const logins = ownerless.flatMap(({ login }) => (login === null ? [] : [login]))
+  const rest = overlaysWithoutRecord > 0 ? `, ${overlaysWithoutRecord} disks have no record` : ''
+  const waiting = logins.length > 0 ? `. Their owners have no account now: ${logins.join(', ')}` : ''
+  return `${nodes} nodes are back${rest}${waiting}`
 }
