@@ -415,7 +415,7 @@ describe('attaching what was moved here from elsewhere', () => {
 
 describe('a node as text', () => {
   it('is printed without a password, and makes another node like it', async () => {
-    const node = await newNode(admin, { cpus: 2, memoryMib: 96 })
+    const node = await newNode(admin, { cpus: 2, memoryMib: 96, agent: true })
     const { status, headers, body } = await admin.send('GET', `/api/nodes/${node.id}/config`)
     expect([status, headers.get('content-type')]).toEqual([200, 'application/yaml; charset=utf-8'])
     expect(body).toContain(`name: ${node.name}`)
@@ -425,7 +425,7 @@ describe('a node as text', () => {
     expect(planned.body.plan.warnings.join()).toContain('gets a fresh disk')
     const { target } = await attach({ config: body, name }, admin, '/api/nodes/from-config')
     expect(target!.id).not.toBe(node.id)
-    expect(record(target!.id)).toMatchObject({ name, cpus: 2, memoryMib: 96, backing: { kind: 'image' } })
+    expect(record(target!.id)).toMatchObject({ name, cpus: 2, memoryMib: 96, agent: true, backing: { kind: 'image' } })
     expect(record(target!.id).mac).not.toBe(record(node.id).mac)
   })
 

@@ -259,6 +259,10 @@ describe('sandlabx rename and set', () => {
     expect(api.requests.at(-1)?.body).toEqual({ cpus: 4, internet: false })
     await cli(['set', 'db', '--memory', '2G', '--internet'], { env: api.env })
     expect(api.requests.at(-1)?.body).toEqual({ memoryMib: 2048, internet: true })
+    await cli(['set', 'db', '--agent'], { env: api.env })
+    expect(api.requests.at(-1)?.body).toEqual({ agent: true })
+    await cli(['set', 'db', '--no-agent'], { env: api.env })
+    expect(api.requests.at(-1)?.body).toEqual({ agent: false })
   })
 })
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { imageFile, overlayFile, sidecarFile } from '../../src/domain/layout.js'
 import { EngineError } from '../../src/hosts/engine.js'
 import { addTestImage, startTestLab, type Person, type TestLab } from '../support/lab.js'
+import { untilSeen } from '../support/until.js'
 
 let lab: TestLab
 let instructor: Person
@@ -83,6 +84,28 @@ describe('a node over the API', () => {
     ])
     const other = await lab.person('student')
     expect((await other.send('POST', '/api/nodes', { name: 'twin', image: 'empty' })).status).toBe(201)
+  })
+
+  it("has a port for the guest's agent when its image carries one, when told, and from a stop on when changed", async () => {
+    await addTestImage(layout(), lab.backend.services.lab!.store, 'with-agent', { guestAgent: true })
+    const made = [{}, { agent: true }, { image: 'with-agent' }, { image: 'with-agent', agent: false }].map(newNode)
+    const [node, ...others] = await Promise.all(made)
+    expect([node, ...others].map(({ agent }) => agent)).toEqual([false, true, true, false])
+    await act(node.id, 'start')
+    const refused = await instructor.send('PATCH', `/api/nodes/${node.id}`, { agent: true })
+    expect([refused.status, refused.body.error.code]).toEqual([409, 'wrong_status'])
+    expect(refused.body.error.message).toContain('guest agent')
+    expect(lab.engine.specOf(node.id)?.agent).toBe(false)
+    await act(node.id, 'stop', { now: true })
+    expect((await instructor.send('PATCH', `/api/nodes/${node.id}`, { agent: true })).body.node.agent).toBe(true)
+    await act(node.id, 'start')
+    expect(lab.engine.specOf(node.id)?.agent).toBe(true)
+    await act(node.id, 'stop', { now: true })
+    const clone = { name: `${node.name}-clone` }
+    expect((await act(node.id, 'clone', clone)).status).toBe(202)
+    const cloned = () => lab.backend.services.lab!.store.data.nodes.find(({ name }) => name === clone.name)
+    await untilSeen('the clone', async () => cloned())
+    expect(cloned()?.agent).toBe(true)
   })
 
   it('changes name at any time, CPUs and memory when stopped', async () => {

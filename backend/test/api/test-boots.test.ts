@@ -17,7 +17,7 @@ beforeAll(async () => {
   await addTestImage(lab.backend.services.config.layout, lab.backend.services.lab!.store)
   teacher = await lab.person('administrator')
   student = await lab.person('student')
-})
+}, 60_000)
 afterAll(() => lab?.close())
 
 const overlays = () => lab.backend.services.config.layout.overlays
