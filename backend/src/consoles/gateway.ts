@@ -24,7 +24,7 @@ import type { Logger } from '../system/log.js'
 import type { ConsoleHistory } from './history.js'
 import type { Guacamole } from './guacamole/guacamole.js'
 import type { Upgrade } from './guacamole/gateway.js'
-import { type GuacamoleRelay, relayThroughGuacd } from './guacamole/guacamole-relay.js'
+import { type GuacamoleRelay, type GuacamoleRelayOptions, relayThroughGuacd } from './guacamole/guacamole-relay.js'
 import type { EndCause } from './node-running.js'
 import { createPresence } from './presence.js'
 import type { Recordings } from './recording/recordings.js'
@@ -185,7 +185,10 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
     if (!session) return
     const { layout } = through
     const onStranded = () => through.stranded()
-    relay = relayThroughGuacd({ engine, layout, log, viewer, onStranded, ...screenParts(session) })
+    const record: Pick<GuacamoleRelayOptions, 'record'> = recordings
+      ? { record: (about, onCut) => recordings.beginScreen(about, onCut) }
+      : {}
+    relay = relayThroughGuacd({ engine, layout, log, viewer, onStranded, ...record, ...screenParts(session) })
   }
 
   function screenParts(session: ConsoleSession) {

@@ -1,10 +1,17 @@
 import { z } from 'zod'
-import { consoleRequestSchema, consoleTicketSchema, sendKeysSchema, typeTextSchema } from '../../domain/console.js'
+import {
+  type ConsoleRequest,
+  consoleRequestSchema,
+  consoleTicketSchema,
+  sendKeysSchema,
+  typeTextSchema,
+} from '../../domain/console.js'
 import { SandlabError } from '../../domain/error.js'
+import type { NodeId } from '../../domain/ids.js'
 import { nodeRefuses } from '../../domain/node.js'
 import { keysForText } from '../../hosts/keymap.js'
 import { route } from '../route.js'
-import { labOf } from '../services.js'
+import { labOf, type Lab } from '../services.js'
 import { nodeFor, nodeParams } from './nodes.js'
 
 /** A page names the moment, so that its browser asks again. */
@@ -38,7 +45,7 @@ export const consoleRoutes = [
         })
       }
       const { kind, mode } = body
-      const chosen = await consoles.chooseEngine(kind, body.engine)
+      const chosen = await engineFor(labOf(services), record.id, body)
       context.about({ type: 'node', id: record.id, name: record.name, details: { kind, mode, engine: chosen.engine } })
       return consoles.issueTicket({ subject, nodeId: record.id, kind, mode, ...chosen })
     },
@@ -154,6 +161,17 @@ export const consoleRoutes = [
     },
   }),
 ]
+
+/** A recorded screen comes through Guacamole, whatever was wished for: nothing else can be recorded and played again. */
+async function engineFor({ consoles, recordings }: Lab, nodeId: NodeId, { kind, engine }: ConsoleRequest) {
+  if (kind !== 'screen' || !recordings.areWanted(nodeId)) return consoles.chooseEngine(kind, engine)
+  const chosen = await consoles.chooseEngine(kind, 'guacamole')
+  if (chosen.engine === 'direct') return { ...chosen, notice: `${chosen.notice ?? ''} It is not recorded.`.trim() }
+  return {
+    ...chosen,
+    notice: engine === 'direct' ? 'This node is recorded, so its screen comes through Guacamole.' : null,
+  }
+}
 
 async function pressed(keys: Promise<void>, name: string): Promise<void> {
   await keys.catch((error: unknown) => {

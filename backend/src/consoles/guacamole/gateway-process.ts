@@ -4,6 +4,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { createGuardedLite } from './guarded-lite.js'
 import { liteSocket } from './lite-socket.js'
 import type { FromGateway, ToGateway } from './messages.js'
+import { createScreenRecorder } from './screen-recorder.js'
 
 /**
  * A process of its own, because a fault in guacamole-lite ends the process that it is in: then consoles reconnect, and
@@ -53,18 +54,23 @@ function open({ id, request, head, screen }: Extract<ToGateway, { type: 'open' }
   webSockets.handleUpgrade(upgrade, socket, Buffer.from(head, 'base64'), (ws) => {
     isOpen = true
     viewers.set(id, ws)
+    const recorder = screen?.recorded
+      ? createScreenRecorder((instructions) => tell({ type: 'shown', id, instructions }))
+      : undefined
     keepAlive(ws)
     ws.on('error', () => ws.terminate())
     ws.once('close', () => {
       viewers.delete(id)
+      recorder?.flush()
       tell({ type: 'closed', id })
     })
     if (!screen) return
-    const viewer = liteSocket(ws, {
-      text: (text) => tell({ type: 'text', id, text }),
-      ended: (reason) => tell({ type: 'ended', id, reason }),
+    const events = {
+      text: (text: string) => tell({ type: 'text', id, text }),
+      ended: (reason: string) => tell({ type: 'ended', id, reason }),
       violated: () => close(ws, POLICY_VIOLATION, 'not Guacamole as this console speaks it'),
-    })
+    }
+    const viewer = liteSocket(ws, events, recorder)
     lite.serve(viewer, screen)
   })
 }

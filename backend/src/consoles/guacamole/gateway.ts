@@ -18,8 +18,8 @@ export interface Upgrade {
 
 /** A viewer of a screen whose connection is, or will be, the gateway process's. */
 export interface HandedViewer extends ViewerSocket {
-  /** Gives the connection away; the gateway answers 101 and speaks Guacamole. Once. */
-  handOver(screen: ScreenForGuacd): void
+  /** Gives the connection away; the gateway answers 101 and speaks Guacamole. Once. `onShown`: of a recorded screen. */
+  handOver(screen: ScreenForGuacd, onShown?: (instructions: string) => void): void
 }
 
 /** The gateway process, kept alive: started when it is first needed, and again when it ends or falls silent. */
@@ -58,6 +58,7 @@ const MAX_RESTART_MS = 10_000
 const HEAP_MIB = 512
 
 interface Viewer {
+  shown(instructions: string): void
   text(message: string): void
   ended(reason: string): void
   closed(): void
@@ -115,6 +116,8 @@ export function createGateway(options: GatewayOptions): GuacamoleGateway {
         return viewers.get(message.id)?.text(message.text)
       case 'ended':
         return viewers.get(message.id)?.ended(message.reason)
+      case 'shown':
+        return viewers.get(message.id)?.shown(message.instructions)
       case 'closed':
         return viewers.get(message.id)?.closed()
     }
@@ -196,6 +199,7 @@ function handedViewer(
   const id = randomUUID()
   let where: 'here' | 'there' | 'closing' | 'gone' = 'here'
   let events: ViewerSocketEvents | undefined
+  let takeShown: ((instructions: string) => void) | undefined
   const told: string[] = []
   const whenClosed: (() => void)[] = []
 
@@ -233,7 +237,8 @@ function handedViewer(
   }
 
   upgrade.socket.once('close', gone)
-  viewers.set(id, { text: (text) => events?.text(text), ended: onEnded, closed: gone })
+  const shown = (instructions: string) => takeShown?.(instructions)
+  viewers.set(id, { text: (text) => events?.text(text), ended: onEnded, shown, closed: gone })
   return {
     get isOpen() {
       return where === 'here' || where === 'there'
@@ -263,7 +268,8 @@ function handedViewer(
       if (where === 'gone') then()
       else whenClosed.push(then)
     },
-    handOver(screen) {
+    handOver(screen, onShown) {
+      takeShown = onShown
       if (where === 'here') giveAway(screen)
     },
   }

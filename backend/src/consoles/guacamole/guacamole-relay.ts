@@ -1,11 +1,13 @@
 import { type Duplex, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Layout } from '../../domain/layout.js'
+import { CUT_WORDS, type RecordingCut } from '../../domain/recording.js'
 import type { NodeEngine } from '../../hosts/engine.js'
 import type { Logger } from '../../system/log.js'
 import { openTarget } from '../console-target.js'
 import { causeOfEnd, type EndCause, isNotFound } from '../node-running.js'
 import { createRfbFilter, type RfbFilter } from '../rfb-filter.js'
+import type { RunningScreen } from '../recording/recordings.js'
 import type { ConsoleSession } from '../session.js'
 import type { HandedViewer } from './gateway.js'
 import { openDoor } from './vnc-door.js'
@@ -17,6 +19,8 @@ export interface GuacamoleRelayOptions {
   session: ConsoleSession
   viewer: HandedViewer
   onText: (text: string) => void
+  /** Begins a recording of what this viewer is shown. */
+  record?: (session: ConsoleSession, onCut: (cut: RecordingCut) => void) => RunningScreen
   /** guacd did not come to the screen that it was told of. */
   onStranded: () => void
   endSession: (session: ConsoleSession, cause: EndCause) => void
@@ -64,7 +68,10 @@ export function relayThroughGuacd(options: GuacamoleRelayOptions): GuacamoleRela
     const door = await openDoor(options.layout)
     gone.signal.addEventListener('abort', () => door.shut())
     if (gone.signal.aborted) return door.shut()
-    viewer.handOver({ path: door.path, readOnly: mode === 'view' })
+    const recording = session.recorded ? options.record?.(session, cut) : undefined
+    if (recording) viewer.whenClosed(() => recording.end())
+    const screen = { path: door.path, readOnly: mode === 'view', recorded: recording !== undefined }
+    viewer.handOver(screen, (instructions) => recording?.write(instructions))
     isAwaited = true
     const guacd = await door.visitor
     if (!guacd) throw new Error('guacd did not come')
@@ -72,6 +79,10 @@ export function relayThroughGuacd(options: GuacamoleRelayOptions): GuacamoleRela
     gone.signal.addEventListener('abort', () => guacd.destroy())
     await joined(guacd, server, filter)
     throw new Error('the screen has ended')
+  }
+
+  function cut(why: RecordingCut): void {
+    viewer.tell({ type: 'recorded', recorded: false, reason: CUT_WORDS[why] })
   }
 
   /** Both ways, neither read faster than the other takes it; until one of them ends. */

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { LiteSocket } from 'guacamole-lite'
 import type { WebSocket } from 'ws'
 import { instructionsForGuacd } from './instructions.js'
+import type { ScreenRecorder } from './screen-recorder.js'
 
 export interface ViewerEvents {
   /** A text message that is not Guacamole's. */
@@ -19,7 +20,7 @@ const MAX_PICTURE_BYTES = 4 * 1024 * 1024
  * A viewer's WebSocket as guacamole-lite sees it. Guacamole's instructions begin with a digit and our own messages are
  * JSON objects, so both share it. The library can't close the viewer: it is the backend that knows why.
  */
-export function liteSocket(ws: WebSocket, events: ViewerEvents): LiteSocket {
+export function liteSocket(ws: WebSocket, events: ViewerEvents, recorder?: ScreenRecorder): LiteSocket {
   const emitter = new EventEmitter()
   let isFull = false
   let isEnded = false
@@ -36,7 +37,9 @@ export function liteSocket(ws: WebSocket, events: ViewerEvents): LiteSocket {
     if (message.startsWith('{')) return events.text(message)
     const passed = isBinary ? undefined : instructionsForGuacd(message)
     if (passed === undefined) return events.violated()
-    if (passed !== '' && !isEnded) emitter.emit('message', passed)
+    if (passed === '' || isEnded) return
+    recorder?.sent(passed)
+    emitter.emit('message', passed)
   })
   ws.once('close', () => emitter.emit('close'))
 
@@ -47,6 +50,7 @@ export function liteSocket(ws: WebSocket, events: ViewerEvents): LiteSocket {
     CLOSING: ws.CLOSING,
     send(text: string, options: object, done: (error?: Error) => void) {
       if (text.startsWith('5.error,')) reason = text.slice(0, 200)
+      recorder?.shown(text)
       ws.send(text, options, (error) => {
         sent()
         done(error ?? undefined)

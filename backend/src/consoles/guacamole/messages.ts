@@ -5,6 +5,8 @@ export interface ScreenForGuacd {
   /** Path of a unix socket; guacd takes it as a host name. */
   path: string
   readOnly: boolean
+  /** What it shows is wanted back, as `shown`. */
+  recorded: boolean
 }
 
 /**
@@ -33,6 +35,8 @@ export const fromGatewaySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('text'), id: z.string(), text: z.string() }),
   /** guacd has ended it, or could not be reached; the viewer is still there and can be told why. */
   z.object({ type: z.literal('ended'), id: z.string(), reason: z.string() }),
+  /** What a recorded screen showed: whole instructions, in order. All of it comes before `closed`. */
+  z.object({ type: z.literal('shown'), id: z.string(), instructions: z.string() }),
   /** The viewer's connection is gone. */
   z.object({ type: z.literal('closed'), id: z.string() }),
   z.object({ type: z.literal('log'), message: z.string() }),
