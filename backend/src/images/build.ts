@@ -153,6 +153,7 @@ async function build(recipe: StarterRecipe, folder: string, op: OperationHandle)
     version,
     firmware: 'bios',
     cloudInit: true,
+    guestAgent: recipe.guestAgent,
     loginNotes: LOGIN_NOTES,
     minimumMemoryMib: recipe.minimumMemoryMib,
     directBoot: { kernelPath: await unpackKernel(kernel), initrdPath: initrd, commandLine: COMMAND_LINE },

@@ -23,6 +23,8 @@ export interface StarterRecipe extends Recipe {
   /** Room that a build takes below `images/` at its fullest. */
   workBytes: number
   minimumMemoryMib: number
+  /** Has qemu-guest-agent, which runs where the machine has a port for it. */
+  guestAgent: boolean
 }
 
 /** All starter images are made from this release. */
@@ -45,11 +47,15 @@ const DEBIAN_PACKAGES = [
   'openssh-client',
   'openssh-server',
   'procps',
+  'qemu-guest-agent',
   'sudo',
   'udhcpc',
   'usr-is-merged',
   'vim-tiny',
 ]
+
+/** The agent asks for it by this path when it sets the guest's clock. */
+const HARDWARE_CLOCK = { 'usr/sbin/hwclock': '/bin/busybox' }
 
 const BUSYBOX_INIT = {
   'usr/sbin/init': '/bin/busybox',
@@ -86,6 +92,7 @@ export const STARTER_RECIPES: readonly StarterRecipe[] = [
     diskBytes: 64 * MIB,
     workBytes: 300 * MIB,
     minimumMemoryMib: 128,
+    guestAgent: false,
   },
   {
     id: imageIdSchema.parse('debian-12'),
@@ -97,13 +104,14 @@ export const STARTER_RECIPES: readonly StarterRecipe[] = [
     base: 'debian',
     packages: DEBIAN_PACKAGES,
     trees: ['common', 'busybox', 'debian', 'debian-busybox'],
-    links: BUSYBOX_INIT,
+    links: { ...BUSYBOX_INIT, ...HARDWARE_CLOCK },
     modes: {},
     groups: {},
     finish: [],
     diskBytes: 4 * GIB,
     workBytes: 1500 * MIB,
     minimumMemoryMib: 256,
+    guestAgent: true,
   },
   {
     id: imageIdSchema.parse('debian-12-systemd'),
@@ -115,7 +123,7 @@ export const STARTER_RECIPES: readonly StarterRecipe[] = [
     base: 'debian',
     packages: [...DEBIAN_PACKAGES, 'dbus', 'systemd-sysv', 'udev'],
     trees: ['common', 'debian', 'debian-systemd'],
-    links: {},
+    links: HARDWARE_CLOCK,
     modes: {},
     groups: {},
     finish: [
@@ -128,5 +136,6 @@ export const STARTER_RECIPES: readonly StarterRecipe[] = [
     diskBytes: 4 * GIB,
     workBytes: 1600 * MIB,
     minimumMemoryMib: 384,
+    guestAgent: true,
   },
 ]
