@@ -42,7 +42,7 @@ async function remove(path: string): Promise<string | undefined> {
   } catch (error) {
     return `the system refused it (${errnoOf(error)})`
   }
-  await rmdir(dirname(path)).catch(() => undefined) // only when it was the last one
+  if (path.includes('/.migrated/')) await rmdir(dirname(path)).catch(() => undefined) // it was not the last one
   return undefined
 }
 

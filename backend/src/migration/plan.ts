@@ -60,8 +60,9 @@ export function planMigration(found: OldInstallation, present: Present, wish: Om
   const nodes: PlannedNode[] = []
   const names: { name: string; ownerId: string | null }[] = [...present.state.nodes]
   const named = new Set<string>()
+  const oldDisks = withoutOurs(found.disks, present)
   for (const old of records) {
-    for (const one of withOtherDisks(old, found.disks, named)) {
+    for (const one of withOtherDisks(old, oldDisks, named)) {
       const owner = people.ownerOf(old.userId)
       const decided = decide(one, found, present, wish)
       if ('leftOut' in decided || decided.here) {
@@ -99,7 +100,9 @@ export function planMigration(found: OldInstallation, present: Present, wish: Om
       action: here ? 'here' : 'import',
     })),
     accounts: people.accounts.map(({ login, old, action }) => ({ login, email: old.email, role: old.role, action })),
-    filesWithoutRecord: strangers(found.disks, named, present),
+    filesWithoutRecord: oldDisks
+      .filter(({ key }) => !named.has(key))
+      .map(({ path, usedBytes }) => ({ path, bytes: usedBytes })),
     warnings: [...found.warnings, ...people.warnings, ...doubles],
     requiredBytes: 0,
   }
@@ -225,14 +228,12 @@ function newestOfEach(nodes: readonly OldNode[]): { records: OldNode[]; warnings
   return { records: [...newest.values()], warnings }
 }
 
-/** Disks that neither an old record names nor the lab. */
-function strangers(disks: readonly OldDisk[], named: ReadonlySet<string>, present: Present) {
-  const { nodes, layers } = present.state
+/** What lies in our folder and is named by the lab's own records is no old disk, whatever an old record says. */
+function withoutOurs(disks: readonly OldDisk[], { state, overlaysFolder }: Present): OldDisk[] {
+  const { nodes, layers } = state
   const ours = new Set(nodes.flatMap((node) => [node.overlayFile, ...node.drives.map(({ file }) => file)]))
   for (const { file } of layers) ours.add(file)
-  return disks
-    .filter((disk) => !named.has(disk.key) && !(dirname(disk.path) === present.overlaysFolder && ours.has(disk.file)))
-    .map(({ path, usedBytes }) => ({ path, bytes: usedBytes }))
+  return disks.filter(({ path, file }) => dirname(path) !== overlaysFolder || !ours.has(file))
 }
 
 /** Disks are copied; an image is copied, then converted beside its copy. */
