@@ -28,6 +28,13 @@ export function addNodeChangeCommands(program: Command, io: Io): void {
         'lab',
       ]),
     )
+    .addOption(
+      new Option('--recording <what>', 'record what its consoles show; `lab`: as the lab says').choices([
+        'on',
+        'off',
+        'lab',
+      ]),
+    )
     .option('--agent', "a port for the guest's agent: frozen snapshots, and its clock after a resume")
     .option('--no-agent', 'no such port')
     .action(verb(io, setOptionsSchema, set))
@@ -39,15 +46,17 @@ const setOptionsSchema = z.object({
   internet: z.boolean().optional(),
   agent: z.boolean().optional(),
   onStop: z.enum(['suspend', 'shutdown', 'lab']).optional(),
+  recording: z.enum(['on', 'off', 'lab']).optional(),
 })
 
 async function set(run: Run, options: z.infer<typeof setOptionsSchema>, name: string): Promise<void> {
   const { cpus, memory: memoryMib, internet, agent } = options
   const onStop = options.onStop === 'lab' ? null : options.onStop
-  const wanted = { cpus, memoryMib, internet, agent, onStop }
+  const recording = options.recording === 'lab' ? null : options.recording && options.recording === 'on'
+  const wanted = { cpus, memoryMib, internet, agent, onStop, recording }
   if (Object.values(wanted).every((value) => value === undefined)) {
     throw new SandlabError('bad_request', 'Nothing to change was given.', {
-      hint: 'Give --cpus, --memory, --on-stop, --internet, --agent, or one of these with --no-.',
+      hint: 'Give --cpus, --memory, --on-stop, --recording, --internet, --agent, or one of these with --no-.',
     })
   }
   const { node } = await change(run, name, wanted)

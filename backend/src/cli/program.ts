@@ -19,6 +19,7 @@ import { addOperationCommands } from './operation-commands.js'
 import { addPeopleCommands } from './people-commands.js'
 import { PlanRefused } from './plan-view.js'
 import { addRecordCommands } from './record-commands.js'
+import { addRecordingCommands } from './recording-commands.js'
 import { addResetCommand } from './reset-command.js'
 import { addSessionCommands } from './session-commands.js'
 import { addSettingsCommands } from './settings-commands.js'
@@ -72,6 +73,7 @@ function buildProgram(io: Io, version: string): Command {
   addTestBootCommand(program, io)
   addConsoleCommand(program, io)
   addHistoryCommand(program, io)
+  addRecordingCommands(program, io)
   addImageCommands(program, io)
   addSessionCommands(program, io)
   addPeopleCommands(program, io)
