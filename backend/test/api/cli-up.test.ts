@@ -262,6 +262,19 @@ describe('sandlabx down', () => {
     expect(await said()).toContain('stop web now=true')
   })
 
+  it('suspends with --suspend, and shuts down what can not be', async () => {
+    await cli(['up', '--detach'], options(withNodes))
+    const { exitCode, out } = await cli(['down', '--suspend'], options())
+    expect({ exitCode, out }).toEqual({ exitCode: 0, out: 'SandLabX is stopped; 3 nodes suspended before.\n' })
+    expect(await said()).toContain('suspend web resumeAtStart=true')
+    expect(await cli(['down', '--suspend', '--now'], options())).toMatchObject({ exitCode: 2 })
+
+    await cli(['up', '--detach'], options({ ...withNodes, FAKE_BACKEND: 'full' }))
+    const { err } = await cli(['down', '--suspend'], options())
+    expect(err).toContain('web is shut down instead: There is no room for its memory.')
+    expect(await said()).toContain('stop web now=false')
+  })
+
   it('leaves the backend running when a node does not stop', async () => {
     await cli(['up', '--detach'], options({ ...withNodes, FAKE_BACKEND: 'stubborn' }))
     const { pid } = await backend()

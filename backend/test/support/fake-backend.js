@@ -85,6 +85,13 @@ function answer(line, body) {
     say(`stop ${node.name} now=${body.now}`)
     return [200, { node: { ...node, status: 'stopped' } }]
   }
+  const suspended = /^POST \/api\/nodes\/(.+)\/suspend$/.exec(line)
+  if (suspended) {
+    const node = nodes.find((one) => one.id === suspended[1])
+    if (behaviour === 'full') return [507, { error: { code: 'no_space', message: 'There is no room for its memory.' } }]
+    say(`suspend ${node.name} resumeAtStart=${body.resumeAtStart}`)
+    return [200, { node: { ...node, status: 'suspended' } }]
+  }
   return [404, { error: { code: 'not_found', message: line } }]
 }
 
