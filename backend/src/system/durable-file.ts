@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, open, readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { SandlabError } from '../domain/error.js'
 import type { Identity } from './identity.js'
 import { shareSync } from './shared-sync.js'
@@ -62,13 +63,29 @@ export async function publishFile(staging: string, target: string): Promise<void
 
 /** Makes names in a folder durable: creations, renames, removals. Concurrent requests share the work. */
 export const fsyncDirectory = shareSync(async (path) => {
-  const folder = await open(path, 'r')
+  const folder = await openFolder(path)
   try {
     await folder.sync()
   } finally {
     await folder.close()
   }
 })
+
+const TRIES = 6
+const FIRST_WAIT_MS = 10
+
+/** What was renamed can't be taken back for want of a descriptor: others give theirs back in a moment. */
+async function openFolder(path: string): Promise<FileHandle> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await open(path, 'r')
+    } catch (error) {
+      const mayPass = errnoOf(error) === 'EMFILE' || errnoOf(error) === 'ENFILE'
+      if (!mayPass || tried === TRIES) throw error
+    }
+    await setTimeout(FIRST_WAIT_MS * 2 ** (tried - 1))
+  }
+}
 
 const STAGING_NAME = /^\..+\.[0-9a-f]{12}\.tmp$/
 

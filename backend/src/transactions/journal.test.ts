@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openJournal } from './journal.js'
@@ -47,4 +47,18 @@ it('sets aside what it can not read and forgets what was never finished', async 
   const { found } = await openJournal(folder)
   expect(found).toMatchObject({ entries: [], unreadable: [{ file: `${file}.unreadable` }] })
   expect((await readdir(folder)).toSorted()).toEqual([`${file}.unreadable`.slice(folder.length + 1), 'notes.txt'])
+})
+
+it('begins nothing new while the intent of an operation that is over can not be removed', async () => {
+  const { journal } = await openJournal(folder)
+  const file = await journal.write(operation('one'), null)
+  await rm(file)
+  await mkdir(file) // what can't be removed as a file
+  await expect(journal.remove(file)).rejects.toThrow()
+  await expect(journal.write(operation('two'), null)).rejects.toThrow()
+  expect((await readdir(folder)).length).toBe(1)
+  await rmdir(file)
+  await journal.write(operation('three'), null)
+  const { found } = await openJournal(folder)
+  expect(found.entries.map((entry) => entry.operation.title)).toEqual(['three'])
 })

@@ -19,7 +19,10 @@ export interface JournalEntry {
 }
 
 export interface Journal {
-  /** Resolves when the intent is on the disk; the name orders entries by when they began. */
+  /**
+   * Resolves when the intent is on the disk; the name orders entries by when they began. Rejects with the file system's
+   * error, also when the intent of an operation that is over can't be removed: then nothing new may begin.
+   */
   write(operation: Operation, intent: unknown): Promise<string>
   /** Replaces what an entry says, for intents that learn something on the way. */
   rewrite(file: string, operation: Operation, intent: unknown): Promise<void>
@@ -51,20 +54,32 @@ export async function openJournal(folder: string): Promise<{ journal: Journal; f
     if ('operation' in entry) found.entries.push(entry)
     else found.unreadable.push(await setAside(path, entry.reason))
   }
+  /** Of operations that are over or never began, and may still be on the disk. */
+  const stale = new Set<string>()
+  const forget = async (file: string) => {
+    stale.add(file)
+    await rm(file, { force: true })
+    await fsyncDirectory(folder)
+    stale.delete(file)
+  }
   const journal: Journal = {
     async write(operation, intent) {
+      // What a stale one would take back at the next start is what was done meanwhile: so nothing is done meanwhile.
+      for (const file of stale) await forget(file)
       sequence += 1
       const file = join(folder, `${String(sequence).padStart(12, '0')}-${operation.id}.json`)
-      await this.rewrite(file, operation, intent)
+      try {
+        await this.rewrite(file, operation, intent)
+      } catch (error) {
+        await forget(file).catch(() => undefined) // it may have its name already; tried again before the next one
+        throw error
+      }
       return file
     },
     async rewrite(file, operation, intent) {
       await writeFileDurably(file, `${JSON.stringify({ kind: 'sandlabx-intent', schema: 1, operation, intent })}\n`)
     },
-    async remove(file) {
-      await rm(file, { force: true })
-      await fsyncDirectory(folder)
-    },
+    remove: forget,
   }
   return { journal, found }
 }
