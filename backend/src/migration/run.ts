@@ -108,7 +108,10 @@ async function openLab(migration: Migration) {
       context,
       transactions,
       accounts: people.accounts,
-      cancel: (id: string) => void operations.cancel(id),
+      cancel(id: string) {
+        // Once it is committed there is nothing to take back.
+        if (operations.get(id)?.state === 'running' && operations.get(id)?.cancellable === true) operations.cancel(id)
+      },
       async close() {
         try {
           await people.close()
