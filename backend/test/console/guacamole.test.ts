@@ -183,17 +183,33 @@ describe('a screen through a real guacd', () => {
     expect(good.ws.readyState).toBe(good.ws.OPEN)
   })
 
-  it('keeps letters whole that the way from guacd cuts in two', async () => {
+  it('keeps letters whole that come from guacd in two pieces', async () => {
+    const name = 'Café ☕ 𝄞'
+    const address = await scriptedGuacd(Buffer.from(`5.ready,2.$1;4.name,${Array.from(name).length}.${name};`))
     await closeLab()
-    const slow = await byteProxy(guacd)
-    await openLab(slow)
+    await openLab(address)
     try {
       const client = await connectGuacamole(await urlFor(ann), { origin: lab.origin, user: ann.credentialId })
       await until(() => client.has('name'), 'the screen’s name')
-      expect(client.instructions.find(([opcode]) => opcode === 'name')?.[1]).toBe('Café ☕ 𝄞')
+      expect(client.instructions.find(([opcode]) => opcode === 'name')?.[1]).toBe(name)
       expect(client.ws.readyState).toBe(client.ws.OPEN)
     } finally {
-      slow.close()
+      address.close()
+    }
+  })
+
+  it('ends one viewer, and not the gateway, when guacd says what can’t be read', async () => {
+    const address = await scriptedGuacd(Buffer.from('5.ready,2.$1;x.name,9.;;;4,'))
+    await closeLab()
+    await openLab(address)
+    try {
+      const url = await urlFor(ann)
+      const { pid } = guacamole.gateway
+      const client = await connectGuacamole(url, { origin: lab.origin, user: ann.credentialId })
+      expect((await client.closed).code).toBe(CLOSE.unavailable)
+      expect(guacamole.gateway.pid).toBe(pid)
+    } finally {
+      address.close()
     }
   })
 
@@ -235,6 +251,7 @@ describe('a screen through a real guacd', () => {
     expect(chosen).toEqual({ engine: 'direct', notice: expect.stringMatching(/^No guacd answers at .*directly\.$/) })
     expect(await lab.consoles.guacamoleHealth()).toMatchObject({ message: expect.stringContaining('No guacd answers') })
     const direct = await lab.open(ann, node, 'screen')
+    direct.acknowledging = false
     await until(() => direct.messages.length > 0, 'hello')
     await guacd.start()
     await until(() => direct.messages.some(({ type }) => type === 'guacamole'), 'to hear of it')
@@ -304,23 +321,25 @@ interface Address {
   close(): void
 }
 
-/** Before guacd, giving what it says one byte at a time until its screen is named. */
-async function byteProxy(guacd: { host: string; port: number }): Promise<Address> {
+/** Greets as guacd does, then says `words` byte by byte, as a network may bring them. */
+async function scriptedGuacd(words: Buffer): Promise<Address> {
   return listening((client) => {
-    const upstream = createConnection({ host: guacd.host, port: guacd.port })
     client.setNoDelay(true)
-    client.pipe(upstream)
-    upstream.on('data', (chunk: Buffer) => {
-      for (const byte of chunk) client.write(Buffer.of(byte))
+    client.on('error', () => undefined)
+    client.on('end', () => client.end())
+    client.on('data', (chunk) => {
+      const text = chunk.toString()
+      if (text.includes('6.select')) client.write('4.args,13.VERSION_1_3_0,8.hostname,4.port;')
+      if (text.includes('7.connect')) void sayByteByByte(client, words)
     })
-    for (const [one, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      one.on('error', () => other.destroy())
-      one.on('close', () => other.destroy())
-    }
   })
+}
+
+async function sayByteByByte(client: Socket, words: Buffer): Promise<void> {
+  for (const byte of words) {
+    await new Promise((resolve) => client.write(Buffer.of(byte), resolve))
+    await new Promise((resolve) => setImmediate(resolve)) // so that each is a packet of its own
+  }
 }
 
 /** Answers as guacd, and never opens the screen that it is told of. */
