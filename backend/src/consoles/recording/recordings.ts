@@ -92,6 +92,7 @@ export async function createRecordings(dependencies: RecordingsDependencies): Pr
   const all = new Map<string, Recording>()
   for (const recording of await openRecordings(layout, log)) all.set(recording.id, recording)
   const running = new Map<string, Running>()
+  const ending = new Set<Promise<void>>()
   const looking = setInterval(() => void look(), LOOK_EVERY_MS)
   looking.unref()
 
@@ -139,11 +140,18 @@ export async function createRecordings(dependencies: RecordingsDependencies): Pr
     log.warn({ recording: one.recording.id, nodeId: one.recording.nodeId, cut }, 'a recording stopped early')
     change(one, { cut })
     tell(cut)
-    void end(one)
+    end(one)
   }
 
-  async function end(one: Running): Promise<void> {
+  function end(one: Running): void {
     if (!running.delete(one.recording.id)) return
+    const done = finish(one)
+      .catch((error: unknown) => log.error({ err: error, recording: one.recording.id }, 'a recording ended badly'))
+      .finally(() => ending.delete(done))
+    ending.add(done)
+  }
+
+  async function finish(one: Running): Promise<void> {
     await one.tape?.end()
     const sizeBytes = (await dataBytes(layout, one.recording)) ?? 0
     change(one, { endedAt: now().toISOString(), sizeBytes })
@@ -194,7 +202,7 @@ export async function createRecordings(dependencies: RecordingsDependencies): Pr
       const about = { title: nodeName, startedAt: new Date(startedAt), maxBytes: limits.textBytes }
       const tape = createTextTape({ file: dataFileOf(layout, one.recording), onCut: one.cut, ...about })
       one.tape = tape
-      return { tape, joined: (session) => joined(one, session), end: () => void end(one) }
+      return { tape, joined: (session) => joined(one, session), end: () => end(one) }
     },
     beginScreen(session, onCut) {
       const one = begin(session.nodeId, 'screen', onCut)
@@ -202,7 +210,7 @@ export async function createRecordings(dependencies: RecordingsDependencies): Pr
       const tape = createTapeFile({ file, maxBytes: limits.screenBytes, onCut: one.cut })
       one.tape = tape
       joined(one, session)
-      return { write: (instructions) => tape.write(instructions), end: () => void end(one) }
+      return { write: (instructions) => tape.write(instructions), end: () => end(one) }
     },
     list(nodeId) {
       return newestFirst([...all.values()].filter((recording) => nodeId === undefined || recording.nodeId === nodeId))
@@ -233,7 +241,8 @@ export async function createRecordings(dependencies: RecordingsDependencies): Pr
     },
     async close() {
       clearInterval(looking)
-      await Promise.all([...running.values()].map(end))
+      for (const one of running.values()) end(one)
+      await Promise.all(ending)
     },
   }
 }
