@@ -1,14 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { SandlabError } from '../../src/domain/error.js'
+import { imageIdSchema, nodeIdSchema } from '../../src/domain/ids.js'
 import { layoutOf, overlayFile, type Layout } from '../../src/domain/layout.js'
 import type { MigrateWish } from '../../src/domain/migration.js'
+import { createBus } from '../../src/events/bus.js'
 import { discardOldDisks } from '../../src/migration/discard.js'
+import { migrateProcedure, type MigrateIntent } from '../../src/migration/migrate.js'
 import { planOnly, runMigration, type Migration } from '../../src/migration/run.js'
-import { openStore } from '../../src/state/store.js'
+import { openStore, type Store } from '../../src/state/store.js'
 import { createLog } from '../../src/system/log.js'
+import { createOperations } from '../../src/transactions/operations.js'
+import { createTransactions } from '../../src/transactions/transactions.js'
 import { chainLength, checkDisk, readsAs } from '../support/disks.js'
+import { about, nodeOver } from '../support/image-room.js'
 import { ADMIN, fakeAccounts, type FakeAccounts } from '../support/migration-accounts.js'
 import { oldInstallation, oldNode, touchedAt, type OldInstallation } from '../support/old-installation.js'
 
@@ -258,21 +266,66 @@ describe('a migration that fails', () => {
     expect(report).toMatchObject({ nodesAfter: 1 })
   })
 
-  it('takes everything back in the folders of the old one, whose disk has its name again', async () => {
-    await old.base('alpine-3.qcow2', 7)
+  it('gives the old disk its name again where the new one had it, when the state can not be saved', async () => {
+    const base = await old.base('alpine-3.qcow2', 7)
     const disk = await old.disk(WEB, 'alpine-3.qcow2', 9)
-    const state = await old.state([oldNode(WEB, 'web')])
-    const before = [await touchedAt(disk), await readFile(state, 'utf8')]
+    const before = await touchedAt(disk)
     layout = layoutOf(old.folder)
-    const abort = new AbortController()
-    const failing = migration({
-      signal: abort.signal,
-      onProgress: (text) => text === 'Verifying what came over' && abort.abort(),
-    })
-    const { token } = await planOnly(failing, wishOf({ from: [] }))
-    await expect(runMigration(failing, { ...wishOf({ from: [] }), token })).rejects.toMatchObject({ code: 'cancelled' })
-    expect([await touchedAt(disk), await readFile(state, 'utf8')]).toEqual(before)
-    expect(await readdir(layout.overlays)).not.toContain(`node_${WEB}.json`)
+    const log = createLog('silent')
+    await rename(layout.overlays, `${layout.overlays}-away`) // a state that is new is made over no disks
+    await mkdir(layout.overlays)
+    const { store } = await openStore({ layout, log })
+    await rm(layout.overlays, { recursive: true })
+    await rename(`${layout.overlays}-away`, layout.overlays)
+    let seen: string[] = []
+    const full: Store = {
+      get data() {
+        return store.data
+      },
+      get revision() {
+        return store.revision
+      },
+      get fault() {
+        return store.fault
+      },
+      async change(apply) {
+        const names = await filesBelow(layout.overlays)
+        if (!names.includes(`node_${WEB}.json`)) return store.change(apply)
+        seen = names
+        throw new SandlabError('no_space', 'the disk is full')
+      },
+      close: () => store.close(),
+    }
+    const bus = createBus()
+    const operations = createOperations({ store: full, bus, log })
+    const transactions = await createTransactions({ layout, store: full, operations, log })
+    const procedure = migrateProcedure({ layout, store: full, bus, log, now: () => new Date() })
+    const { size, mtimeMs } = await stat(disk)
+    const record = { ...nodeOver('old-base', 'web'), id: nodeIdSchema.parse(WEB), diskBytes: 16 * 1024 ** 2 }
+    const intent: MigrateIntent = {
+      folder: randomUUID(),
+      images: [
+        { imageId: imageIdSchema.parse('old-base'), folder: randomUUID(), path: base, about: about('old-base') },
+      ],
+      nodes: [
+        {
+          record: { ...record, overlayFile: `node_${WEB}.qcow2` },
+          disk: { path: disk, sizeBytes: size, mtimeMs: Math.floor(mtimeMs) },
+          oldBase: base,
+          inPlace: true,
+        },
+      ],
+      needBytes: 1024 ** 2,
+    }
+    const start = { title: 'Bring in 1 node', actor: { id: null, login: 'test' }, target: null, cancellable: true }
+    const { result } = transactions.run(procedure, intent, start)
+    await expect(result).rejects.toMatchObject({ code: 'no_space' })
+    expect(seen).toContain(`.migrated/${intent.folder}/node_${WEB}.qcow2`)
+    expect(await touchedAt(disk)).toBe(before)
+    expect((await readdir(layout.overlays)).filter((name) => !name.startsWith('.'))).toEqual([`node_${WEB}.qcow2`])
+    expect(await readdir(layout.images)).not.toContain('old-base.qcow2')
+    await operations.close()
+    await store.close()
   })
 
   it('refuses to start while something else is found than what was shown', async () => {
