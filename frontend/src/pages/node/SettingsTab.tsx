@@ -52,7 +52,7 @@ export function SettingsTab() {
       >
         <KeyboardSetting node={node} />
       </Section>
-      <Section title="Recording" description="Of what its serial, SSH and Guacamole consoles show. Staff decide.">
+      <Section title="Recording" description="Of what its serial and Guacamole consoles show. Staff decide.">
         <RecordingSetting node={node} />
       </Section>
       <Section title="Delete" description="Its disk is kept unless you ask otherwise.">

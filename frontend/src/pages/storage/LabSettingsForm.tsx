@@ -106,7 +106,7 @@ function Recording({ settings }: { settings: LabSettings }) {
   return (
     <Section
       title="Recording consoles"
-      description="What serial, SSH and Guacamole consoles show. Each of them says so; what people type is never recorded."
+      description="What serial and Guacamole consoles show. Each of them says so; what people type is never recorded."
     >
       <SaveForm
         change={change}
