@@ -1,5 +1,6 @@
-// Three suites: `unit` beside the code, `behaviour` over a real server with a fake engine, `e2e` over real QEMU,
-// PostgreSQL and Chromium. All are ESM, compiled by swc; types are checked apart by `npm run types`.
+// Four suites: `unit` beside the code, `behaviour` over a real server with a fake engine, `e2e` over real QEMU,
+// PostgreSQL and Chromium, `compose` over a real container engine. All are ESM, compiled by swc; types are checked apart
+// by `npm run types`.
 const shared = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -24,5 +25,6 @@ export default {
       testMatch: ['<rootDir>/test/{api,console,state,support}/**/*.test.ts'],
     },
     { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/test/{qemu,e2e}/**/*.test.ts'] },
+    { ...shared, displayName: 'compose', testMatch: ['<rootDir>/test/compose/**/*.test.ts'] },
   ],
 }

@@ -91,7 +91,17 @@ describe('the run of all tests', () => {
     expect({ exitCode: here.exitCode, last: here.lines.at(-1) }).toEqual({ exitCode: 0, last: '33 passed, 0 failed' })
     expect(here.lines.join('\n')).toContain('(3 skipped)')
     const ci = await runTests(plan, { CI: 'true' })
-    expect({ exitCode: ci.exitCode, last: ci.lines.at(-1) }).toEqual({ exitCode: 1, last: '33 passed, 3 failed' })
+    expect({ exitCode: ci.exitCode, last: ci.lines.at(-1) }).toEqual({ exitCode: 1, last: '43 passed, 3 failed' })
+  })
+
+  it('runs the Compose tests where an engine answers, says so where none does, and never leaves them out in CI', async () => {
+    const none = await runTests({})
+    expect(none.lines).toContainEqual(expect.stringMatching(/^==> Compose: NOT RUN: no container engine/))
+    expect((await runTests({}, { CI: '1' })).lines).toContain('ran compose --workspace backend')
+    await writeFile(join(folder, 'bin/docker'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
+    const { lines } = await runTests({})
+    expect(lines).toContain('ran compose --workspace backend')
+    expect(lines.at(-1)).toBe('43 passed, 0 failed')
   })
 
   it('ends what hangs when the time is over, and says so', async () => {

@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
+import { untilImages } from './belongings.js'
+import { openSerial } from './serial-bridge.js'
+import { openStack, requireEngine, type Stack } from './stack.js'
+
+jest.setTimeout(300_000)
+
+let stack: Stack
+
+beforeAll(async () => {
+  await requireEngine()
+  stack = await openStack()
+  await stack.open()
+  await untilImages(stack)
+}, 900_000)
+afterAll(() => stack?.remove(), 300_000)
+
+const COUNTER = 'i=0; while :; do i=$((i+1)); echo "counted $i"; sleep 0.2; done'
+
+describe('what runs when Compose ends', () => {
+  it("goes on at the same place: a counter in a guest's shell counts on after down and up", async () => {
+    const { send } = await stack.administrator()
+    const guest = { guestUser: 'student', guestPassword: 'counting sheep' }
+    const made = await send('POST', '/api/nodes', { name: 'counter', image: 'tiny', start: true, ...guest })
+    expect(made.status).toBe(201)
+    const { id } = made.body.node
+    const line = await openSerial(stack, id)
+    await line.signIn(guest.guestUser, guest.guestPassword)
+    line.type(`${COUNTER}\r`)
+    await line.waitFor(/counted 10\n/)
+    line.close()
+
+    await stack.compose('down')
+    await stack.up()
+
+    const again = await stack.administrator()
+    expect((await again.send('GET', `/api/nodes/${id}`)).body.node.status).toBe('running')
+    const resumed = await openSerial(stack, id)
+    const text = await resumed.waitFor(/counted \d+\n(.*\n)*counted \d+\n/)
+    const [first, second] = [...text.matchAll(/counted (\d+)/g)].map(([, count]) => Number(count))
+    resumed.close()
+    expect(first).toBeGreaterThan(10) // from the beginning it would be 1, after a login prompt
+    expect(second).toBe((first ?? 0) + 1)
+    expect(text).not.toContain('login:')
+  })
+})
