@@ -7,10 +7,11 @@
 set -euo pipefail
 
 root=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-old_backend=sandlabx-backend
-old_postgres=sandlabx-postgres
-state_volume=sandlabx-backend-state
-overlays_volume=sandlabx-overlays
+# Their names were fixed; who had changed them says how.
+old_backend=${SANDLABX_OLD_BACKEND:-sandlabx-backend}
+old_postgres=${SANDLABX_OLD_POSTGRES:-sandlabx-postgres}
+state_volume=${SANDLABX_OLD_STATE_VOLUME:-sandlabx-backend-state}
+overlays_volume=${SANDLABX_OLD_OVERLAYS_VOLUME:-sandlabx-overlays}
 postgres_image=postgres:17
 
 from=()       # folders that were named
@@ -205,7 +206,10 @@ dump_volume() {
       return
     fi
   done
-  fail 1 "The old database in $volume lets nobody in by the usual names." 'Name its user with --postgres-user, or give a dump with --from.'
+  [ -z "$postgres_user" ] || fail 1 "The database in $volume does not let $postgres_user in." 'Give a dump of it with --from.'
+  # It may be another program's.
+  say "The database in $volume lets nobody in by the usual names; left out. If it is the old one, name its user with --postgres-user."
+  return 1
 }
 
 wait_for_server() {
