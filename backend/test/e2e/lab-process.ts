@@ -17,9 +17,20 @@ export interface LabProcess {
 }
 
 /** What a person types: `./sandlabx up`, until it prints the address. */
-export async function up(dataDir: string, port: number, ...more: string[]): Promise<LabProcess> {
+export function up(dataDir: string, port: number, ...more: string[]): Promise<LabProcess> {
+  return upWith({}, dataDir, port, ...more)
+}
+
+/** The same, in an environment with these variables as well. */
+export async function upWith(
+  environment: Record<string, string>,
+  dataDir: string,
+  port: number,
+  ...more: string[]
+): Promise<LabProcess> {
   const child = spawn(LAUNCHER, ['up', '--data', dataDir, '--port', String(port), ...more], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
   })
   let output = ''
   const ready = new Promise<void>((resolve, reject) => {

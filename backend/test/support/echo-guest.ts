@@ -9,6 +9,25 @@ const ECHOING = '31c0 8ed8 8ed0 bc007c fb  b401 b520 cd10  30e4 cd16 b40e cd10 e
 /** Fills the screen with letters without end: a picture that never rests. */
 const PAINTING = '31c0 8ed8 8ed0 bc007c fb  b041 fec0 247f b40e cd10 ebf6'
 
+/** Text mode; says its prompt, puts what is typed behind it, and after Enter begins anew. */
+const PROMPTING =
+  '31c0 8ed8 8ed0 bc007c fb  b80300 cd10  be307c ac 84c0 7406 b40e cd10 ebf5  30e4 cd16 b40e cd10 3c0d 75f4 b00a cd10 ebe0 00'
+
+/** A disk for a node, raw, whose guest is a login prompt and nothing behind it. */
+export function promptDisk(prompt: string): Buffer {
+  const disk = Buffer.alloc(1024 * 1024)
+  bootSector(PROMPTING).copy(disk)
+  disk.write(`${prompt}\0`, 0x30, 'latin1')
+  return disk
+}
+
+function bootSector(code: string): Buffer {
+  const sector = Buffer.alloc(512)
+  Buffer.from(code.replaceAll(' ', ''), 'hex').copy(sector)
+  sector.writeUInt16LE(0xaa55, 510)
+  return sector
+}
+
 export interface EchoGuest {
   /** The unix socket of its VNC server; anybody may connect. */
   readonly vnc: string
@@ -18,10 +37,7 @@ export interface EchoGuest {
 /** QEMU with a boot sector of a few bytes: nothing in a guest could answer a key sooner. */
 export async function startEchoGuest(folder: string, what: 'echoing' | 'painting' = 'echoing'): Promise<EchoGuest> {
   const [disk, vnc] = [join(folder, 'boot.img'), join(folder, 'vnc')]
-  const sector = Buffer.alloc(512)
-  Buffer.from((what === 'echoing' ? ECHOING : PAINTING).replaceAll(' ', ''), 'hex').copy(sector)
-  sector.writeUInt16LE(0xaa55, 510)
-  await writeFile(disk, sector)
+  await writeFile(disk, bootSector(what === 'echoing' ? ECHOING : PAINTING))
   const machine = '-nodefaults -no-user-config -display none -accel tcg -m 16 -snapshot -device VGA'.split(' ')
   const files = ['-drive', `file=${disk},format=raw,if=ide`, '-vnc', `unix:${vnc},share=force-shared`]
   const qemu: ChildProcess = spawn('qemu-system-x86_64', [...machine, ...files], {
