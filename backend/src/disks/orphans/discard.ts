@@ -10,7 +10,7 @@ import type { Actor, NodesContext } from '../../nodes/context.js'
 import { layerFiles, nodeStorageSchema, removeRecords, storageOf } from '../../nodes/node-storage.js'
 import { goneFrom, layersOfKeptDisks } from '../../nodes/unused-layers.js'
 import { scanDisks } from '../../storage/orphan-scan.js'
-import { moveToTrash, trashIdOf } from '../../storage/trash-store.js'
+import { isInTrash, moveToTrash, purgeTrash, trashIdOf } from '../../storage/trash-store.js'
 import { errorOf } from '../../transactions/operation-record.js'
 import type { Procedure } from '../../transactions/procedure.js'
 import { onlyOne } from './attach.js'
@@ -65,7 +65,13 @@ export function discardProcedure(context: NodesContext): Procedure<DiscardIntent
     after: [
       {
         title: 'Moving it to the trash',
-        async do({ entry, storage }, op) {
+        async do({ entry, shown, storage }, op) {
+          const [disk] = entry.files
+          const { absolute } = readStoragePath(layout, shown)
+          // Tried again by a later start: another discard may have moved it by then.
+          if (disk && !(await exists(absolute)) && !(await isInTrash(layout, entry.id, disk.name))) {
+            return purgeTrash(layout, entry.id)
+          }
           const gone = goneFrom(
             context.store.data,
             storage.layers.map(({ id }) => id),
