@@ -10,8 +10,7 @@ import type { Procedure } from '../transactions/procedure.js'
 import { makeDebianTree } from './build-debian.js'
 import { makeDisk } from './build-disk.js'
 import { buildFailure } from './build-failure.js'
-import { packInitrd, type KernelTree } from './build-initrd.js'
-import { unpackKernel } from './build-kernel.js'
+import { kernelFile, packInitrd, type KernelTree } from './build-initrd.js'
 import {
   findKernel,
   openPackageSource,
@@ -156,7 +155,7 @@ async function build(recipe: StarterRecipe, folder: string, op: OperationHandle)
     guestAgent: recipe.guestAgent,
     loginNotes: LOGIN_NOTES,
     minimumMemoryMib: recipe.minimumMemoryMib,
-    directBoot: { kernelPath: await unpackKernel(kernel), initrdPath: initrd, commandLine: COMMAND_LINE },
+    directBoot: { kernelPath: kernelFile(kernel), initrdPath: initrd, commandLine: COMMAND_LINE },
     trusted: true,
   }
   return { path, about }

@@ -7,6 +7,7 @@ import { openBrowser, type TestBrowser } from './browser.js'
 import { untilSeen } from '../support/until.js'
 import { freePort, sandlabx, up, type LabProcess } from './lab-process.js'
 import { lookAround } from './look-around.js'
+import { untilScreenShows } from './screen-page.js'
 import { serialOf, signInOnSerial } from './serial-page.js'
 
 jest.setTimeout(600_000)
@@ -57,16 +58,6 @@ async function signIn(): Promise<void> {
   await page.getByRole('textbox', { name: 'Password' }).fill(lab.password ?? PASSWORD)
   await page.getByRole('button', { name: 'Sign in' }).click()
 }
-
-/** How many pixels of the screen are not dark. Runs in the page. */
-const LIT_PIXELS = `(() => {
-  const [canvas] = [...document.querySelectorAll('canvas')].sort((a, b) => b.width - a.width)
-  if (!canvas || canvas.width === 0) return 0 // no picture yet
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
-  let count = 0
-  for (let i = 0; i < data.length; i += 4) if (data[i] + data[i + 1] + data[i + 2] > 200) count += 1
-  return count
-})()`
 
 describe('the foundation, end to end', () => {
   it('prints the address and a generated password, which must be changed at once', async () => {
@@ -119,19 +110,14 @@ describe('the foundation, end to end', () => {
     await page.getByRole('button', { name: 'Screen', exact: true }).click()
     const canvas = page.locator('[data-connection="live"] canvas').last() // the first keeps the last picture
     await canvas.waitFor()
-    const lit = async () => Number(await page.evaluate(LIT_PIXELS))
-    const before = await untilSeen(
-      'the screen shows a login',
-      async () => ((await lit()) > 100 ? lit() : undefined),
-      60_000,
-    )
+    await untilScreenShows(page, /^web login:/m)
     await canvas.click()
     await page.keyboard.type('ann\n', { delay: 60 })
-    await untilSeen('the screen shows what was typed', async () => (await lit()) !== before, 60_000)
-    await new Promise((resolve) => setTimeout(resolve, 1500)) // the guest turns echo off before it asks for the password
+    await untilScreenShows(page, /^Password:/m)
     await page.keyboard.type('kept-in-the-test\n', { delay: 60 })
-    await new Promise((resolve) => setTimeout(resolve, 2500)) // its shell starts; nothing on a screen says so to a program
+    await untilScreenShows(page, /ann@web:.*\$|^~? ?\$/m)
     await page.keyboard.type('touch /tmp/typed-on-the-screen\n', { delay: 60 })
+    await untilScreenShows(page, /touch \/tmp\/typed-on-the-screen/)
     await page.getByRole('button', { name: 'Serial', exact: true }).click()
     const serial = await serialOf(page)
     await serial.type('ls /tmp/typed*\n')

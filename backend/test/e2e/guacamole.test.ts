@@ -5,10 +5,9 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import type { Page } from 'playwright-core'
 import { promptDisk } from '../support/echo-guest.js'
 import { type RealGuacd, startRealGuacd } from '../support/real-guacd.js'
-import { type ScreenPixels, screenText, vgaFont } from '../support/screen-text.js'
-import { untilSeen } from '../support/until.js'
 import { openBrowser, type TestBrowser } from './browser.js'
 import { freePort, sandlabx, upWith, type LabProcess } from './lab-process.js'
+import { untilScreenShows } from './screen-page.js'
 
 jest.setTimeout(300_000)
 
@@ -18,12 +17,11 @@ let guacd: RealGuacd
 let lab: LabProcess
 let browser: TestBrowser
 let page: Page
-let font: Map<string, string>
 let nodeId: string
 
 /** A person, a browser, a guest and a guacd, all real. */
 beforeAll(async () => {
-  ;[guacd, font] = await Promise.all([startRealGuacd(), vgaFont()])
+  guacd = await startRealGuacd()
   dataDir = await mkdtemp(join(tmpdir(), 'sbx-guac-'))
   lab = await upWith({ SANDLABX_GUACD: `${guacd.host}:${guacd.port}` }, dataDir, await freePort())
   const disk = join(dataDir, 'prompt.raw')
@@ -57,43 +55,6 @@ async function api<T>(method: string, path: string, body?: object): Promise<T> {
   return (await response.json()) as T
 }
 
-/** What the engine has drawn last, not the picture that is kept from before. Runs in the page. */
-const PIXELS = `(() => {
-  const canvases = [...document.querySelectorAll('[data-connection=live] [data-testid=screen] canvas')]
-  const [canvas] = canvases.sort((a, b) => b.width * b.height - a.width * a.height)
-  if (!canvas || canvas.width === 0) return null
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
-  let letters = ''
-  for (let at = 0; at < data.length; at += 4) letters += Math.max(data[at], data[at + 1], data[at + 2]) > 96 ? '1' : '0'
-  return { width: canvas.width, height: canvas.height, letters }
-})()`
-
-/** The screen as a person reads it, in the picture on the page. */
-async function read(): Promise<string> {
-  const found = (await page.evaluate(PIXELS)) as { width: number; height: number; letters: string } | null
-  if (!found) return ''
-  const data = new Uint8Array(found.letters.length * 4)
-  for (let at = 0; at < found.letters.length; at += 1) if (found.letters[at] === '1') data[at * 4] = 255
-  const pixels: ScreenPixels = { width: found.width, height: found.height, data }
-  return screenText(pixels, font)
-}
-
-async function untilRead(pattern: RegExp, withinMs = 90_000): Promise<string> {
-  let last = ''
-  try {
-    return await untilSeen(
-      `the picture shows ${String(pattern)}`,
-      async () => {
-        last = await read()
-        return pattern.test(last) && last
-      },
-      withinMs,
-    )
-  } catch (error) {
-    throw new Error(`${String(error)}; it shows:\n${last}`, { cause: error })
-  }
-}
-
 const screen = (engine: string) => page.locator(`[data-connection=live] [data-testid=screen][data-engine=${engine}]`)
 
 describe('a screen through guacd, end to end', () => {
@@ -112,11 +73,11 @@ describe('a screen through guacd, end to end', () => {
   })
 
   it('shows the login prompt in the picture, and what is typed', async () => {
-    await untilRead(/desk login:/)
+    await untilScreenShows(page, /desk login:/)
     await screen('guacamole').click()
     await page.keyboard.type('nobody-here', { delay: 40 })
-    await untilRead(/login: nobody-here/)
+    await untilScreenShows(page, /login: nobody-here/)
     await page.keyboard.press('Enter')
-    await untilRead(/nobody-here\ndesk login:/)
+    await untilScreenShows(page, /nobody-here\ndesk login:/)
   })
 })

@@ -151,7 +151,10 @@ describe('the console history', () => {
     expect((await stat(spoolFile)).mode & 0o777).toBe(0o600)
     await startServer()
     const next = await newHistory()
-    const visits = await onceSeen(next, 2)
+    const visits = await untilSeen('both, and their ends, which are written one after the other', async () => {
+      const found = await visitsOf(next)
+      return found.length === 2 && found.every(({ closedAt }) => closedAt !== null) && found
+    })
     expect(visits.map(({ login, ended }) => `${login} ${ended}`).toSorted()).toEqual(['before closed', 'during closed'])
   })
 
