@@ -4,7 +4,7 @@ import { chainOf, type Backing, type Layer } from '../domain/layer.js'
 import { layerFile } from '../domain/layout.js'
 import { imageOf, type NodesContext } from '../nodes/context.js'
 import { filesBelow } from '../storage/chain-files.js'
-import { headerFault } from '../storage/overlay-faults.js'
+import { headerFault, isSameTime } from '../storage/overlay-faults.js'
 import { writeLayerSidecar } from '../storage/layers.js'
 import { backingNameOf, usedBytes } from '../storage/overlays.js'
 import { readQcow2Header } from '../system/qcow2.js'
@@ -49,7 +49,7 @@ async function requireLayer(context: NodesContext, layer: Layer): Promise<void> 
   const path = layerFile(context.layout, layer.id)
   const found = await lstat(path).catch(absent)
   if (!found?.isFile()) throw chainBroken(`The layer ${layer.file} is missing.`)
-  if (found.size !== layer.sizeBytes || Math.abs(found.mtimeMs - layer.mtimeMs) >= 1) {
+  if (found.size !== layer.sizeBytes || !isSameTime(found.mtimeMs, layer.mtimeMs)) {
     throw chainBroken(`The layer ${layer.file} has changed since it was frozen.`)
   }
   const expected = await headerNameOf(context, layer)

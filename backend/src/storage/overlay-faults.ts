@@ -73,12 +73,19 @@ export async function unchangedFault(
     ...(expected.sizeBytes === undefined || stats.size === expected.sizeBytes
       ? []
       : [`its size is ${formatBytes(stats.size)} (${stats.size} bytes), it was ${expected.sizeBytes} bytes`]),
-    // Recorded whole; the file system knows fractions.
-    ...(expected.mtimeMs === undefined || Math.abs(stats.mtimeMs - expected.mtimeMs) < 1
+    ...(expected.mtimeMs === undefined || isSameTime(stats.mtimeMs, expected.mtimeMs)
       ? []
       : [`it was written at ${stats.mtime.toISOString()}, before at ${new Date(expected.mtimeMs).toISOString()}`]),
   ]
   return changed.length === 0 ? undefined : `has changed since the node was made: ${changed.join('; ')}`
+}
+
+/**
+ * Whether a file still has the time that was recorded, in whole milliseconds. Some archives keep whole seconds only: a
+ * backup that was made with one must come back, too.
+ */
+export function isSameTime(foundMs: number, recordedMs: number): boolean {
+  return Math.abs(foundMs - recordedMs) < 1 || foundMs === Math.floor(recordedMs / 1000) * 1000
 }
 
 /** What stands under a name, no link followed; else the rest of a sentence. */

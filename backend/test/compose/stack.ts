@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { freePort } from '../e2e/lab-process.js'
 import { clientOf, type Client } from '../support/lab.js'
 import { untilSeen } from '../support/until.js'
 
@@ -70,7 +71,7 @@ export async function requireEngine(): Promise<void> {
 export async function openStack(options: StackOptions = {}): Promise<Stack> {
   const project = `sandlabx-test-${randomBytes(4).toString('hex')}`
   const folder = options.folder ?? (await copyOfRepository())
-  const port = await freePort()
+  const port = await quietPort()
   const url = `http://127.0.0.1:${port}`
   const env = { ...process.env, SANDLABX_PORT: String(port), SANDLABX_IMAGE: IMAGE, ...options.environment }
   const tryCompose = async (...args: string[]): Promise<Ended> => {
@@ -127,6 +128,23 @@ export async function openStack(options: StackOptions = {}): Promise<Stack> {
       await tryCompose('--profile', '*', 'down', '-v', '--remove-orphans', '--timeout', '5')
       if (options.folder === undefined) await rm(folder, { recursive: true, force: true })
     },
+  }
+}
+
+/** The first and last of those that no system gives to outgoing connections: a stack goes and comes back to its port. */
+const [FIRST_PORT, LAST_PORT] = [20_000, 29_999]
+
+async function quietPort(): Promise<number> {
+  for (;;) {
+    const server = createServer().listen(randomInt(FIRST_PORT, LAST_PORT + 1), '127.0.0.1')
+    const isFree = await new Promise((resolve) => {
+      server.once('listening', () => resolve(true)).once('error', () => resolve(false))
+    })
+    if (!isFree) continue
+    const { port } = server.address() as AddressInfo // it listens on TCP
+    server.close()
+    await once(server, 'close')
+    return port
   }
 }
 

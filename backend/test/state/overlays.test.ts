@@ -276,6 +276,12 @@ describe('inspectOverlay', () => {
     expect(found).toEqual({ ok: false, reason: expect.stringMatching(reason) })
   })
 
+  it('takes a base image whose time a backup has cut to the second', async () => {
+    const { mtimeMs } = await stat(base())
+    await utimes(base(), Math.floor(mtimeMs / 1000), Math.floor(mtimeMs / 1000))
+    expect(await inspect()).toMatchObject({ ok: true })
+  })
+
   it('sees a base that was shrunk, which qemu-img check calls good', async () => {
     await chmod(base(), 0o644)
     await truncate(base(), 300_000)
