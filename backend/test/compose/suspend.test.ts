@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { untilImages } from './belongings.js'
+import { untilSeen } from '../support/until.js'
 import { openSerial } from './serial-bridge.js'
 import { openStack, requireEngine, type Stack } from './stack.js'
 
@@ -34,7 +35,12 @@ describe('what runs when Compose ends', () => {
     await stack.up()
 
     const again = await stack.administrator()
-    expect((await again.send('GET', `/api/nodes/${id}`)).body.node.status).toBe('running')
+    // It answers first, and brings back what ran meanwhile.
+    await untilSeen(
+      'the node runs again',
+      async () => (await again.send('GET', `/api/nodes/${id}`)).body.node.status === 'running',
+      120_000,
+    )
     const resumed = await openSerial(stack, id)
     const text = await resumed.waitFor(/counted \d+\n(.*\n)*counted \d+\n/)
     const [first, second] = [...text.matchAll(/counted (\d+)/g)].map(([, count]) => Number(count))
