@@ -5,7 +5,16 @@ import { EngineError, type NodeSpec } from './engine.js'
 import type { DiskSpec } from './engine-disks.js'
 
 /** Where things lie on the machine's PCI bus; fixed, so that a seed or a drive more never renames a network card. */
-export const PCI = { video: 0x2, firstNic: 0x3, root: 0x8, seed: 0x9, firstData: 0xa, agent: 0x1c, tablet: 0x1d, rng: 0x1e } as const
+export const PCI = {
+  video: 0x2,
+  firstNic: 0x3,
+  root: 0x8,
+  seed: 0x9,
+  firstData: 0xa,
+  agent: 0x1c,
+  tablet: 0x1d,
+  rng: 0x1e,
+} as const
 export const MAX_NICS = PCI.root - PCI.firstNic
 export const MAX_DATA_DISKS = 16
 

@@ -44,7 +44,9 @@ function Replay({ recording }: { recording: Recording }) {
           </>
         }
       />
-      {endedAt === null && <Notice tone="info">It is still going on; this is what there was when you opened it.</Notice>}
+      {endedAt === null && (
+        <Notice tone="info">It is still going on; this is what there was when you opened it.</Notice>
+      )}
       {cut && <Notice tone="warn">It ends early: {CUT_WORDS[cut]}.</Notice>}
       <Suspense fallback={<Skeleton height={320} />}>
         {recordingFormat(kind) === 'cast' ? <Text id={recording.id} /> : <Screen id={recording.id} />}

@@ -1,7 +1,17 @@
 import type { SpaceReport } from '@domain/storage.js'
 import type { StorageTab } from '../search.js'
 
-export type PartKey = 'nodes' | 'drives' | 'snapshots' | 'images' | 'trash' | 'orphans' | 'staging' | 'recordings' | 'other' | 'free'
+export type PartKey =
+  | 'nodes'
+  | 'drives'
+  | 'snapshots'
+  | 'images'
+  | 'trash'
+  | 'orphans'
+  | 'staging'
+  | 'recordings'
+  | 'other'
+  | 'free'
 
 /** One stretch of the bar. */
 export interface SpacePart {

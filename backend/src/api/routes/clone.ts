@@ -74,7 +74,12 @@ async function send(context: CloneContext, source: NodeRecord): Promise<{ operat
   const asked = { to: name, host: new URL(to?.url ?? '').host, snapshot, start, idempotent, force }
   context.about({ type: 'node', id: source.id, name: source.name, details: asked })
   const rights = { internet: false } // over there that is decided by the account of the token
-  const { operation } = await labOf(context.services).disks.clones.clone(source.id, context.body, actorOf(context), rights)
+  const { operation } = await labOf(context.services).disks.clones.clone(
+    source.id,
+    context.body,
+    actorOf(context),
+    rights,
+  )
   context.about({ type: 'node', id: source.id, name: source.name, details: { ...asked, operation: operation.id } })
   return { operation }
 }

@@ -2,7 +2,13 @@ import { z } from 'zod'
 import { authorize } from '../../domain/authorize.js'
 import { SandlabError } from '../../domain/error.js'
 import { nodeIdSchema } from '../../domain/ids.js'
-import { type Recording, recordingFormat, recordingIdSchema, recordingsAnswerSchema, recordingSchema } from '../../domain/recording.js'
+import {
+  type Recording,
+  recordingFormat,
+  recordingIdSchema,
+  recordingsAnswerSchema,
+  recordingSchema,
+} from '../../domain/recording.js'
 import type { Subject } from '../../domain/user.js'
 import { ownedBy } from '../node-access.js'
 import { route, type FileAnswer } from '../route.js'
