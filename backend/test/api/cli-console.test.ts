@@ -31,6 +31,7 @@ beforeEach(async () => {
       kind: 'serial',
       mode: 'control',
       engine: 'direct',
+      notice: null,
       expiresAt: '2026-11-21T07:42:10.000Z',
     },
   })

@@ -618,7 +618,7 @@ describe('a snapshot of a node with a further drive', () => {
     expect(plan.refusal).toBeNull()
     expect(plan.steps[0]).toMatch(/^Take a live snapshot of all its disks at one moment, kept as before-clone-/)
     const { items } = await well('POST', `/api/nodes/${node.id}/clone`, wanted)
-    const clone = record(items[0]!.id! as never)
+    const clone = record(items[0]!.id!)
     expect([await readsAs(disk(clone.id), 1), await reads(clone.drives[0]!.file, 2)]).toEqual([true, true])
     const kept = parts().store.data.snapshots.filter(({ nodeId }) => nodeId === node.id)
     expect(kept.map(({ name, disks }) => [name.slice(0, 13), disks.length])).toEqual([['before-clone-', 2]])

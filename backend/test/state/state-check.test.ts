@@ -94,7 +94,7 @@ it('says ✓ for each thing that is sound, and exits with 0', async () => {
   expect(out.split('\n')).toEqual([
     '✓ nodes-state.json: is a state file of SandLabX',
     '✓ nodes-state.json: checksum is right',
-    '✓ nodes-state.json: schema 3, revision 1',
+    '✓ nodes-state.json: schema 4, revision 1',
     '✓ records: 1 nodes, 0 images, 0 layers, 0 snapshots agree with each other',
     '✓ files: 1 files that the records name exist',
     'The state is sound.',
@@ -109,7 +109,7 @@ it('tells a wrong checksum, and that the one before it can be used', async () =>
   await damage(layout.stateFile, '"web"', '"wab"')
   const { exitCode, out } = await run('check')
   expect(out).toContain('✓ nodes-state.json: is a state file of SandLabX\n✗ nodes-state.json: its checksum is wrong\n')
-  expect(out).toContain('✓ nodes-state.json.prev: schema 3, revision 1\n')
+  expect(out).toContain('✓ nodes-state.json.prev: schema 4, revision 1\n')
   expect(out).toContain('state restore --previous')
   expect(exitCode).toBe(3)
 })
@@ -119,9 +119,9 @@ it('tells a file that is cut off, one that is missing, and one of a newer SandLa
   const text = await readFile(layout.stateFile, 'utf8')
   await writeFile(layout.stateFile, text.slice(0, text.length / 2))
   expect((await run('check')).out).toContain('✗ nodes-state.json: it is cut off or not JSON\n')
-  await writeFile(layout.stateFile, text.replace('"schema":3', '"schema":99'))
+  await writeFile(layout.stateFile, text.replace('"schema":4', '"schema":99'))
   expect((await run('check')).out).toContain(
-    '✗ nodes-state.json: a newer SandLabX wrote it (schema 99; this one knows 3)\n',
+    '✗ nodes-state.json: a newer SandLabX wrote it (schema 99; this one knows 4)\n',
   )
   await rm(layout.stateFile)
   const gone = await run('check')
@@ -181,7 +181,7 @@ it('shows what a restore would change, and changes nothing with --dry-run', asyn
   const before = await everything()
   const { exitCode, out } = await run('restore', '--previous', '--dry-run')
   expect(exitCode).toBe(0)
-  expect(out).toContain(`Restore ${previousStateFile(layout)} (revision 1, schema 3) as ${layout.stateFile}\n`)
+  expect(out).toContain(`Restore ${previousStateFile(layout)} (revision 1, schema 4) as ${layout.stateFile}\n`)
   expect(out).toContain('  1 nodes that come back: old\n')
   expect(out).toContain('  1 nodes that leave the list (their files stay): new\n')
   expect(out).toContain('  1 nodes that change: both\n')
@@ -231,9 +231,9 @@ it('refuses a damaged backup, one of a newer SandLabX, and one that is not there
   const damaged = await run('restore', '--from', backup, '--force')
   expect(damaged.err).toContain("can't take the state's place: its checksum is wrong.")
   expect(damaged.exitCode).toBe(78)
-  await writeFile(backup, text.replace('"schema":3', '"schema":4'))
+  await writeFile(backup, text.replace('"schema":4', '"schema":5'))
   const newer = await run('restore', '--from', backup, '--force')
-  expect(newer.err).toContain('was written by a newer SandLabX (schema 4; this one knows 3)')
+  expect(newer.err).toContain('was written by a newer SandLabX (schema 5; this one knows 4)')
   expect(newer.exitCode).toBe(78)
   expect((await run('restore', '--previous', '--force')).exitCode).toBe(1)
   expect(await everything()).toBe(before)

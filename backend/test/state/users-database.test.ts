@@ -28,7 +28,7 @@ describe('the database', () => {
     expect(new Set(versions)).toEqual(new Set([server.server.version]))
     const [first] = opened
     const steps = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(first!.sql)
-    expect(steps.rows.map(({ name }) => name)).toEqual(['0001_people', '0002_audit'])
+    expect(steps.rows.map(({ name }) => name)).toEqual(['0001_people', '0002_audit', '0003_console_history'])
     await Promise.all(opened.map((database) => database.close()))
   })
 
