@@ -148,6 +148,7 @@ async function pasted(place: Stack, which: 'save' | 'load'): Promise<void> {
 
 describe('a backup by plain copy', () => {
   it('is made and restored by what PERSISTENCE.md says, on another host', async () => {
+    before = await belongingsOf(stack)
     await pasted(stack, 'save')
     await stack.ready()
     const elsewhere = await openStack()
