@@ -87,7 +87,9 @@ export async function judge(dataDir: string, scenario: Scenario, facts: readonly
   const state = scenario.state(after.seen.data)
   for (const { title, reason } of failed) findings.half.push(`${title} was not recovered: ${reason}`)
   for (const { file, reason } of unreadable) findings.half.push(`${file} is unreadable: ${reason}`)
-  const acted = facts.some((fact) => fact.kind === 'acted' && fact.outcome === 'done')
+  // A second try that failed had taken the first one back, to be made again.
+  const isTakenBack = facts.some((fact) => fact.kind === 'repeated' && fact.outcome !== 'done')
+  const acted = !isTakenBack && facts.some((fact) => fact.kind === 'acted' && fact.outcome === 'done')
   if (state !== 'before' && state !== 'after') findings.half.push(state)
   const wanting = scenario.files?.(after.seen) ?? null
   if (wanting !== null) findings.half.push(wanting)
