@@ -6,14 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createConsoles } from '../src/consoles/gateway.js'
 import { createGuacamole } from '../src/consoles/guacamole/guacamole.js'
-import type { NodeId, UserId } from '../src/domain/ids.js'
+import type { NodeId } from '../src/domain/ids.js'
 import { layoutOf } from '../src/domain/layout.js'
-import type { Subject } from '../src/domain/user.js'
-import type { NodeEngine } from '../src/hosts/engine.js'
 import { workerIdentity } from '../src/system/identity.js'
 import { createLog } from '../src/system/log.js'
 import { type EchoGuest, startEchoGuest } from '../test/support/echo-guest.js'
 import { type RealGuacd, startRealGuacd } from '../test/support/real-guacd.js'
+import { engineAt, VIEWER_SUBJECT } from './console-parts.js'
 
 export interface GuacamoleLab {
   guacd: RealGuacd
@@ -39,14 +38,14 @@ export async function startGuacamoleLab(guestIs: 'echoing' | 'painting'): Promis
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
   const consoles = createConsoles({
-    engine: engineWith(guest.vnc),
+    engine: engineAt('vnc', guest.vnc),
     log: createLog('silent'),
     originAllowed: () => true,
     mayOpen: () => true,
     guacamole,
   })
   http.on('upgrade', (request, socket, head: Buffer) => {
-    void consoles.handleUpgrade(request, socket, head, { subject })
+    void consoles.handleUpgrade(request, socket, head, { subject: VIEWER_SUBJECT })
   })
   const nodeId = randomUUID() as NodeId
   return {
@@ -58,7 +57,7 @@ export async function startGuacamoleLab(guestIs: 'echoing' | 'painting'): Promis
       if (chosen.engine !== 'guacamole') throw new Error(chosen.notice ?? 'no Guacamole')
       return (
         origin.replace('http', 'ws') +
-        consoles.issueTicket({ subject, nodeId, kind: 'screen', mode: 'control', ...chosen }).url
+        consoles.issueTicket({ subject: VIEWER_SUBJECT, nodeId, kind: 'screen', mode: 'control', ...chosen }).url
       )
     },
     async close() {
@@ -70,23 +69,4 @@ export async function startGuacamoleLab(guestIs: 'echoing' | 'painting'): Promis
       await rm(folder, { recursive: true, force: true })
     },
   }
-}
-
-const subject: Subject = {
-  userId: randomUUID() as UserId,
-  login: 'bench',
-  role: 'student',
-  credentialId: 'bench',
-  kind: 'session',
-  mustChangePassword: false,
-}
-
-/** Only what a screen asks of an engine. */
-function engineWith(path: string): NodeEngine {
-  const parts: Partial<NodeEngine> = {
-    console: async () => ({ via: 'unix', protocol: 'vnc', path }),
-    inspect: async () => Promise.reject(new Error('not asked for while the screen stands')),
-    onChange: () => () => {},
-  }
-  return parts as NodeEngine // the rest is never called
 }

@@ -7,11 +7,10 @@ import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createConsoles } from '../src/consoles/gateway.js'
-import type { NodeId, UserId } from '../src/domain/ids.js'
-import type { Subject } from '../src/domain/user.js'
-import type { NodeEngine } from '../src/hosts/engine.js'
+import type { NodeId } from '../src/domain/ids.js'
 import { createLog } from '../src/system/log.js'
 import { type Bench, median } from './bench.js'
+import { engineAt, VIEWER_SUBJECT } from './console-parts.js'
 
 const MEASURE_MS = 2000
 const ROUNDS = 3
@@ -126,13 +125,21 @@ async function readThroughConsole(path: string): Promise<number> {
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
   const consoles = createConsoles({
-    engine: engineWith(path),
+    engine: engineAt('serial', path),
     log: createLog('silent'),
     originAllowed: (request) => request.headers.origin === origin,
     mayOpen: () => true,
   })
-  http.on('upgrade', (request, socket, head) => void consoles.handleUpgrade(request, socket, head, { subject }))
-  const { url } = consoles.issueTicket({ subject, nodeId: randomUUID() as NodeId, kind: 'serial', mode: 'view' })
+  http.on(
+    'upgrade',
+    (request, socket, head) => void consoles.handleUpgrade(request, socket, head, { subject: VIEWER_SUBJECT }),
+  )
+  const { url } = consoles.issueTicket({
+    subject: VIEWER_SUBJECT,
+    nodeId: randomUUID() as NodeId,
+    kind: 'serial',
+    mode: 'view',
+  })
   const viewer = script(VIEWER, [origin.replace('http', 'ws') + url, origin, String(MEASURE_MS)])
   try {
     return Number(await line(viewer))
@@ -142,26 +149,6 @@ async function readThroughConsole(path: string): Promise<number> {
     http.closeAllConnections()
     http.close()
   }
-}
-
-const subject: Subject = {
-  userId: randomUUID() as UserId,
-  login: 'bench',
-  role: 'student',
-  credentialId: 'bench',
-  kind: 'session',
-  mustChangePassword: false,
-}
-
-/** Only what a serial console asks of an engine. */
-function engineWith(path: string): NodeEngine {
-  const parts: Partial<NodeEngine> = {
-    console: async () => ({ via: 'unix', protocol: 'serial', path }),
-    serialTail: async () => Buffer.alloc(0),
-    inspect: async () => Promise.reject(new Error('not asked for while the line stands')),
-    onChange: () => () => {},
-  }
-  return parts as NodeEngine // the rest is never called
 }
 
 function script(source: string, args: string[]): ChildProcess {

@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises'
 import type { NodeId } from '../domain/ids.js'
 import { ephemeralFile, overlayFile, type Layout } from '../domain/layout.js'
 import { removeEphemeralDisk } from './ephemeral-disk.js'
@@ -12,6 +11,7 @@ import { createNodeActions } from './node-actions.js'
 import { ensureDisk, trashDisk } from './node-disk.js'
 import type { PowerActions } from './power-actions.js'
 import { LOCAL_HOST, nodeAtRest } from './run.js'
+import { exists } from '../system/exists.js'
 
 interface FakeWorld {
   machines: FakeMachines
@@ -78,7 +78,7 @@ async function start(
   try {
     await faults.meet('start')
     const hasDisk = layout
-      ? await isThere(spec.ephemeral ? ephemeralFile(layout, spec.id) : overlayFile(layout, spec.id))
+      ? await exists(spec.ephemeral ? ephemeralFile(layout, spec.id) : overlayFile(layout, spec.id))
       : machine.hasDisk
     if (!hasDisk) throw new EngineError('broken', 'Its disk is missing.')
     await requireFakeMemory(layout, spec)
@@ -89,13 +89,6 @@ async function start(
   }
   powerOn(machine, spec, accelerator())
   return machine.node
-}
-
-function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }
 
 function powerOn(machine: FakeMachine, spec: NodeSpec, accelerator: 'kvm' | 'tcg'): void {

@@ -1,10 +1,11 @@
-import { access, chmod, chown, copyFile, constants, rm } from 'node:fs/promises'
+import { chmod, chown, copyFile, constants, rm } from 'node:fs/promises'
 import { uefiVariablesFile } from '../domain/layout.js'
 import { fsyncDirectory, publishFile, stagingName } from '../system/durable-file.js'
 import { EngineError, type NodeSpec } from './engine.js'
 import type { MachinePaths } from './machine.js'
 import type { EngineContext } from './run.js'
 import { pathInQemu } from './run-paths.js'
+import { exists } from '../system/exists.js'
 
 /** Debian's ovmf, without Secure Boot: SeaBIOS' neighbour in UEFI. The 4M build is the only one from Debian 13 on. */
 const OVMF = [
@@ -45,11 +46,4 @@ async function makeVariables(context: EngineContext, template: string, target: s
   } finally {
     await rm(staging, { force: true })
   }
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -26,6 +26,7 @@ import { newestLines, readLogTail } from './run-logs.js'
 import { pathInQemu, runPathsOf, type RunPaths } from './run-paths.js'
 import { startFailure } from './start-failure.js'
 import { watchChild, watchConnection } from './watch.js'
+import { exists } from '../system/exists.js'
 
 /**
  * Starts a node: its files are looked at, QEMU is started with the guest held, must answer over QMP as this node, is
@@ -179,11 +180,4 @@ async function answering(context: EngineContext, run: Run) {
     await delay(tries < 50 ? 2 : 20)
   }
   throw new EngineError('engine', 'QEMU ended before it answered.')
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

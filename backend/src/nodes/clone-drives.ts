@@ -1,4 +1,4 @@
-import { access, chown, link, rm } from 'node:fs/promises'
+import { chown, link, rm } from 'node:fs/promises'
 import type { DriveRecord } from '../domain/drive.js'
 import { isSandlabError, SandlabError } from '../domain/error.js'
 import type { OperationId } from '../domain/ids.js'
@@ -10,12 +10,13 @@ import { createDriveFile, discardDriveFile, diskOwner } from '../storage/drive-f
 import { readerOf } from '../storage/layer-copies.js'
 import { isUntouched, layerProgress, turnBack, turnIntoLayer, writeLayerSidecar } from '../storage/layers.js'
 import { copyStandalone } from '../storage/standalone-copy.js'
-import { errnoOf, fsyncDirectory } from '../system/durable-file.js'
+import { fsyncDirectory } from '../system/durable-file.js'
 import type { BulkHandle } from '../transactions/operations.js'
 import type { ClonedDrive } from './clone-drive-plan.js'
 import { cloneStaging, type CloneIntent } from './clone-intent.js'
 import { snapshotsBefore } from './clone-snapshot.js'
 import { recordOf, type NodesContext } from './context.js'
+import { existsForSure } from '../system/exists.js'
 
 /**
  * Finds out what the drives of linked clones stand on, and turns those of the source that hold something into layers, as
@@ -44,7 +45,7 @@ async function needsLayer({ layout }: NodesContext, intent: CloneIntent, cloned:
   const { file, layerId } = cloned
   if (file === null || (intent.full && intent.layerName === null)) return false
   if ((await layerProgress(layout, file, layerId)) !== 'absent') return true
-  if (!(await exists(`${layout.overlays}/${file}`))) return false // made again at the source's next start
+  if (!(await existsForSure(`${layout.overlays}/${file}`))) return false // made again at the source's next start
   return intent.layerName !== null || !(await isUntouched(`${layout.overlays}/${file}`))
 }
 
@@ -93,7 +94,7 @@ export async function makeCloneDrives(
 ): Promise<void> {
   for (const drive of record.drives) {
     const cloned = intent.drives.find(({ driveId }) => driveId === drive.id)
-    if (!cloned || (await exists(`${context.layout.overlays}/${drive.file}`))) continue
+    if (!cloned || (await existsForSure(`${context.layout.overlays}/${drive.file}`))) continue
     op.signal.throwIfAborted()
     const files = intent.full ? await filesToCopy(context, intent, cloned) : []
     if (files.length > 0) await copyDrive(context, intent, record, drive, files, op)
@@ -126,7 +127,7 @@ async function filesToCopy(
   const layers = [...store.data.layers, ...intent.drives.flatMap((one) => one.layer ?? [])]
   const below = from.kind === 'layer' ? chainOf(layers, from).layers.map((one) => `${layout.overlays}/${one.file}`) : []
   const path = `${layout.overlays}/${file}`
-  if (file === null || layer || !(await exists(path))) return below
+  if (file === null || layer || !(await existsForSure(path))) return below
   return below.length === 0 && (await isUntouched(path)) ? [] : [path, ...below]
 }
 
@@ -171,14 +172,4 @@ export function commitDrives(draft: LabState, { drives, source }: CloneIntent): 
       throw new SandlabError('not_found', 'The snapshot was deleted meanwhile.')
     }
   }
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    (error: unknown) => {
-      if (errnoOf(error) === 'ENOENT') return false
-      throw error
-    },
-  )
 }

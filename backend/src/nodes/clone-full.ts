@@ -1,4 +1,4 @@
-import { access, chown, link, rm } from 'node:fs/promises'
+import { chown, link, rm } from 'node:fs/promises'
 import { chainOf } from '../domain/layer.js'
 import { overlayFile } from '../domain/layout.js'
 import type { NodeRecord } from '../domain/node.js'
@@ -6,7 +6,7 @@ import { filesBelow } from '../storage/chain-files.js'
 import { copyDisk, readerOf } from '../storage/layer-copies.js'
 import { backingNameOf } from '../storage/overlays.js'
 import { copyStandalone, type StandaloneCopy } from '../storage/standalone-copy.js'
-import { errnoOf, fsyncDirectory } from '../system/durable-file.js'
+import { fsyncDirectory } from '../system/durable-file.js'
 import { workerIdentity } from '../system/identity.js'
 import type { BulkHandle } from '../transactions/operations.js'
 import { cloneStaging, type CloneIntent } from './clone-intent.js'
@@ -14,6 +14,7 @@ import { isAlive } from './clone-prepare.js'
 import { whileStill } from './clone-source.js'
 import { imageOf, recordOf, type NodesContext } from './context.js'
 import { noSuchImage } from './new-record.js'
+import { existsForSure } from '../system/exists.js'
 
 /** A chain of files that stand still until the clone has ended, nearest first. */
 export type ReadableSource = Pick<StandaloneCopy, 'files' | 'identity'>
@@ -35,11 +36,11 @@ export async function readableSource(
   const below = filesBelow(layout, chainOf(layers, intent.from), image)
   if (intent.snapshotId !== null || intent.layer) return { files: below, identity: workerIdentity() }
   const moment = `${cloneStaging(layout, intent)}/source.qcow2`
-  if (!(await exists(moment)) && !isAlive(context, source)) {
+  if (!(await existsForSure(moment)) && !isAlive(context, source)) {
     const disk = overlayFile(layout, source.id)
     return { files: [disk, ...below], identity: await readerOf(disk) }
   }
-  if (!(await exists(moment))) {
+  if (!(await existsForSure(moment))) {
     op.log('Copying what the running source has on its disk at this moment.')
     const backing = await backingNameOf(layout, image, chainOf(layers, source.backing))
     await whileStill(context, intent, source, (from) =>
@@ -61,7 +62,7 @@ export async function copyFull(
 ): Promise<void> {
   const { layout } = context
   const disk = overlayFile(layout, record.id)
-  if (await exists(disk)) return
+  if (await existsForSure(disk)) return
   const target = `${cloneStaging(layout, intent)}/${record.id}.qcow2`
   const virtualSizeBytes = record.diskBytes
   const { sha256, resumedBytes } = await copyStandalone({ ...source, ...telling, virtualSizeBytes, target })
@@ -73,14 +74,4 @@ export async function copyFull(
   await link(target, disk)
   await rm(target)
   await fsyncDirectory(layout.overlays)
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    (error: unknown) => {
-      if (errnoOf(error) === 'ENOENT') return false
-      throw error
-    },
-  )
 }

@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises'
 import { ROOT_DRIVE } from '../domain/drive.js'
 import { SandlabError } from '../domain/error.js'
 import type { OperationId } from '../domain/ids.js'
@@ -15,6 +14,7 @@ import { cloneStaging, type CloneIntent } from './clone-intent.js'
 import { isAlive } from './clone-prepare.js'
 import { imageOf, recordOf, viewNode, type NodesContext } from './context.js'
 import { engineFailure } from './engine-failure.js'
+import { exists } from '../system/exists.js'
 
 /** Disks that stand still for a clone of this process, until they are released. */
 const frozen = new Map<string, FrozenDisk>()
@@ -170,11 +170,4 @@ function isDeep(chain: Chain): boolean {
 function bottomOf(chain: Chain): Backing {
   const last = chain.base ? undefined : chain.layers.at(-1)
   return last ? { kind: 'layer', layerId: last.id } : { kind: 'image' }
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

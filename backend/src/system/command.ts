@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { access } from 'node:fs/promises'
 import { SandlabError } from '../domain/error.js'
 import { childEnvironment } from './command-environment.js'
 import { collectOutput } from './command-output.js'
 import { missingTool } from './debian-packages.js'
 import type { Identity } from './identity.js'
+import { exists } from './exists.js'
 
 export interface CommandOptions {
   /** Entered before the identity changes, so that relative paths work below folders which the worker can't traverse. */
@@ -224,11 +224,4 @@ async function startFailure(
     return missingTool(options.limits ? 'prlimit' : outcome.binary, error)
   }
   return new CommandError({ ...outcome, reason: 'could not be started', cause: error })
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

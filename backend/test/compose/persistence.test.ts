@@ -8,8 +8,6 @@ import { docker, IMAGE, openStack, requireEngine, type Stack } from './stack.js'
 
 jest.setTimeout(600_000)
 
-/** With everything built: what issue 5 promises for two cores. */
-
 let stack: Stack
 /** Of the last look; what a command may not take away. */
 let before: Belongings

@@ -85,6 +85,7 @@ describe('recording a screen through a real guacd', () => {
     await until(() => client.has('size'), 'guacd to know the size')
     vnc.paint(rectangle(0, 0, 640, 480, [200, 40, 20]))
     await until(() => client.has('img') || client.has('rect'), 'a picture')
+    await until(() => client.has('sync'), 'the end of a frame')
     return client
   }
 

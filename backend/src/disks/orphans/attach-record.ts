@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { access } from 'node:fs/promises'
 import {
   DEFAULT_SETTINGS,
   DEFAULT_DRIVE_BYTES,
@@ -11,13 +10,14 @@ import { SandlabError } from '../../domain/error.js'
 import { nodeIdSchema, type NodeId, type UserId } from '../../domain/ids.js'
 import type { Image } from '../../domain/image.js'
 import type { Backing } from '../../domain/layer.js'
-import { driveFileName, overlayFile, overlayFileName, type Layout } from '../../domain/layout.js'
+import { driveFileName, overlayFile, overlayFileName } from '../../domain/layout.js'
 import type { ConfigDisk, NodeConfig } from '../../domain/node-config.js'
 import { nodeNameSchema, type NodeRecord } from '../../domain/node.js'
 import { macOf } from '../../hosts/machine.js'
 import type { Actor, NodesContext } from '../../nodes/context.js'
 import { guestUserFor, refuseOverQuota } from '../../nodes/new-record.js'
 import { badConfig } from './config-yaml.js'
+import { exists } from '../../system/exists.js'
 
 /** What an attached node is made from: a record that was kept, a config, or both; then the config's words count. */
 export interface Origin {
@@ -148,14 +148,7 @@ async function idOf({ store, layout }: NodesContext, { former, config, sameNode,
   const wanted = sameNode ? (former?.id ?? config?.id ?? fileId) : null
   if (wanted === null || store.data.nodes.some(({ id }) => id === wanted)) return fresh
   // Another disk may have that name.
-  return fileId === wanted || !(await isThere(layout, wanted)) ? wanted : fresh
-}
-
-async function isThere(layout: Layout, id: NodeId): Promise<boolean> {
-  return access(overlayFile(layout, id)).then(
-    () => true,
-    () => false,
-  )
+  return fileId === wanted || !(await exists(overlayFile(layout, wanted))) ? wanted : fresh
 }
 
 function freeMac({ store }: NodesContext, id: NodeId, { former, config, sameNode }: Origin): string {

@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises'
 import { SandlabError } from '../../domain/error.js'
 import { layerIdSchema, snapshotIdSchema } from '../../domain/ids.js'
 import { layerFileName, overlayApiPath } from '../../domain/layout.js'
@@ -17,6 +16,7 @@ import { refusalIn } from '../refusal-in.js'
 import { flattenBytes, isDeep } from './snapshot-flatten.js'
 import type { CreateIntent } from './snapshot-intent.js'
 import { refuseManySnapshots, refuseSnapshotName, refuseStatus } from './snapshot-rules.js'
+import { exists } from '../../system/exists.js'
 
 /** QEMU's own books beside a guest's memory: devices, the screen. Bytes. */
 const MACHINE_BYTES = 64 * MIB
@@ -222,11 +222,4 @@ export function titleOf({ name }: Pick<NodeRecord, 'name'>, request: { name: str
 /** Completes "Could not …". */
 export function whatOf({ name, nodeName }: Pick<CreateIntent, 'name' | 'nodeName'>): string {
   return `take the snapshot ${name} of ${nodeName}`
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }
