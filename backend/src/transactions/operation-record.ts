@@ -66,7 +66,7 @@ function withItemsEnded(operation: Operation): Operation {
     if (state === 'failed') return state
     if (operation.outcome === 'rolled-back') return 'undone'
     if (state === 'succeeded' || state === 'undone') return state
-    return operation.state === 'succeeded' ? 'succeeded' : 'undone'
+    return operation.state === 'succeeded' || operation.outcome === 'committed' ? 'succeeded' : 'undone'
   }
   return { ...operation, items: operation.items.map((item) => ({ ...item, state: stateOf(item) })) }
 }

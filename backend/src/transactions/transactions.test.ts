@@ -92,6 +92,19 @@ const refuse = () => {
   throw new SandlabError('name_taken', 'A node named a already exists.')
 }
 
+/** A disk that is full for so many tries. */
+function refusing(times: number) {
+  let left = times
+  return {
+    title: 'Finishing',
+    async do() {
+      left -= 1
+      done.push(left < 0 ? 'finished' : 'refused')
+      if (left >= 0) throw Object.assign(new Error('no room'), { code: 'ENOSPC' })
+    },
+  }
+}
+
 describe('a transaction', () => {
   it('writes its intent before its first effect, and removes it when all is done', async () => {
     const seen: string[][] = []
@@ -188,6 +201,48 @@ describe('a transaction', () => {
     await boot()
     expect(await transactions.recover([anyProcedure(fileProcedure())])).toMatchObject({ finished: ['Make a file'] })
     expect(await journalNames()).toEqual([])
+  })
+
+  it('does once more what comes after when the disk refused it for a moment', async () => {
+    const { operation, result } = run(fileProcedure({ after: [refusing(2)] }))
+    await result
+    expect(done).toEqual(['do', 'commit', 'refused', 'refused', 'finished'])
+    expect(await journalNames()).toEqual([])
+    expect(operations.get(operation.id)).toMatchObject({ state: 'succeeded', outcome: 'committed' })
+  })
+
+  it('lets nobody build on what a disk refuses to finish, but others go on; and finishes it by itself', async () => {
+    const target = { type: 'node', id: '11111111-1111-4111-8111-111111111111' } as const
+    const locked: string[] = []
+    const around = (intent: Intent, work: () => Promise<void>) => {
+      locked.push(intent.name)
+      return work()
+    }
+    const { operation, result } = run(fileProcedure({ after: [refusing(4)], around }), { target })
+    await expect(result).rejects.toMatchObject({ code: 'no_space' })
+    expect(operations.get(operation.id)).toMatchObject({ state: 'failed', outcome: 'committed' })
+    expect(() => run(fileProcedure(), { target })).toThrow(
+      expect.objectContaining({ code: 'busy', details: { operationId: operation.id } }),
+    )
+    await run(fileProcedure(), { target: { type: 'node', id: '22222222-2222-4222-8222-222222222222' } }).result
+    while (operations.get(operation.id)?.state !== 'succeeded') await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(locked).toEqual(['a', 'a'])
+    expect(await journalNames()).toEqual([])
+    await run(fileProcedure(), { target }).result
+  })
+
+  it('takes a step back once more when the disk refused it for a moment', async () => {
+    const [step] = fileProcedure().steps
+    const refused = refusing(1)
+    const undo = async (intent: Intent) => {
+      await refused.do()
+      await step?.undo?.(intent)
+    }
+    const steps = step ? [{ ...step, undo }] : []
+    await expect(run(fileProcedure({ steps, commit: refuse })).result).rejects.toMatchObject({
+      message: 'A node named a already exists.',
+    })
+    expect([await journalNames(), await readdir(dataDir)]).toEqual([[], ['state']])
   })
 })
 

@@ -14,7 +14,8 @@ import { sweepImageFolders } from '../../src/images/staging.js'
 import { openStore } from '../../src/state/store.js'
 import { runCommand } from '../../src/system/command.js'
 import { createOperations } from '../../src/transactions/operations.js'
-import { createTransactions, type RecoveryReport } from '../../src/transactions/transactions.js'
+import type { RecoveryReport } from '../../src/transactions/recovery.js'
+import { createTransactions } from '../../src/transactions/transactions.js'
 import {
   about,
   deleteImage,

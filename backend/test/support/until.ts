@@ -1,9 +1,9 @@
-/** Waits for a condition, bounded by 10 s. `what` says what there is instead when it does not come true. */
+/** Waits for a condition, bounded by 30 s: on a machine where everything waits for the disk too. `what` says what there is instead when it does not come true. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what = () => 'It did not come true.',
 ): Promise<void> {
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + 30_000
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(what())
     await new Promise((resolve) => setTimeout(resolve, 10))
@@ -14,7 +14,7 @@ export async function until(
 export async function untilSeen<T>(
   what: string,
   look: () => Promise<T | undefined | false>,
-  withinMs = 10_000,
+  withinMs = 30_000,
 ): Promise<T> {
   const deadline = performance.now() + withinMs
   for (;;) {
