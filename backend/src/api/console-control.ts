@@ -3,7 +3,7 @@ import type { Services } from './services.js'
 
 const ACTIONS = { 'take-control': 'console.takeControl', 'release-control': 'console.releaseControl' } as const
 
-/** Writes into the audit who took the control of a screen, and who handed it back. */
+/** Writes into the audit who took the control of a screen or a serial line, and who handed it back. */
 export function recordControl(services: Services, session: ConsoleSession, what: keyof typeof ACTIONS): void {
   const { subject, nodeId, kind, engine, address } = session
   const record = services.lab?.store.data.nodes.find((node) => node.id === nodeId)

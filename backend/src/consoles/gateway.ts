@@ -52,7 +52,7 @@ export interface ConsolesDependencies {
   guacamole?: Guacamole
   /** Whether this is the subject's own node; only then its screen's control comes by itself. Without it all are. */
   isOwn?: (subject: Subject, nodeId: NodeId) => boolean
-  /** Control of a screen was taken or handed back. */
+  /** Control of a screen or a serial line was taken or handed back. */
   onControl?: (session: ConsoleSession, what: 'take-control' | 'release-control') => void
   /** Where a request came from; without it the peer's address. */
   addressOf?: (request: IncomingMessage) => string
@@ -214,6 +214,7 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
       patienceMs,
       lingerMs,
       onChange: () => presence.changed(nodeId),
+      onControl: (session, what) => dependencies.onControl?.(session, what),
       endSession,
       ...(recordings ? { record: (onCut) => recordings.beginText(nodeId, 'serial', onCut) } : {}),
       onClosed: () => void (hubs.get(nodeId) === hub && hubs.delete(nodeId)),

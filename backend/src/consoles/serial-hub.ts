@@ -35,6 +35,8 @@ export interface SerialHubOptions {
   lingerMs: number
   /** Who writes, or a size, has changed. */
   onChange: () => void
+  /** Control was taken or handed back by this viewer, and went to another. */
+  onControl: (session: ConsoleSession, what: 'take-control' | 'release-control') => void
   /** This viewer's line has ended. */
   endSession: (session: ConsoleSession, cause: EndCause) => void
   /** Begins to record what the line says; asked when the first viewer comes who was told that it is recorded. */
@@ -166,14 +168,20 @@ export function createSerialHub(options: SerialHubOptions): SerialHub {
         if (session.writer) recorder?.resized(session.size)
         return options.onChange()
       case 'take-control':
-        control.take(session.id)
-        return showWriter()
       case 'release-control':
-        control.release(session.id)
-        return showWriter()
+        return changeControl(session, message.type)
       case undefined:
         return session.socket.close(POLICY_VIOLATION, 'not a message of the serial console')
     }
+  }
+
+  function changeControl(session: ConsoleSession, what: 'take-control' | 'release-control'): void {
+    const before = control.writerId
+    if (what === 'take-control') control.take(session.id)
+    else control.release(session.id)
+    if (control.writerId === before) return
+    showWriter()
+    options.onControl(session, what)
   }
 
   return {

@@ -29,6 +29,8 @@ export interface ConnectOptions {
   token?: string | undefined
   /** Off: never answers a ping. */
   autoPong?: boolean
+  /** Off from the first byte: a screen's relay takes no acknowledgement. */
+  acknowledging?: boolean
 }
 
 function socketTo(url: string, { origin, user, token, autoPong = true }: ConnectOptions): WebSocket {
@@ -47,6 +49,7 @@ function socketTo(url: string, { origin, user, token, autoPong = true }: Connect
 export function connectConsole(url: string, options: ConnectOptions): Promise<ConsoleClient> {
   const ws = socketTo(url, options)
   const client = clientOver(ws)
+  client.acknowledging = options.acknowledging ?? true
   return new Promise((resolve, reject) => {
     ws.once('open', () => resolve(client))
     ws.once('unexpected-response', (_request, response) => reject(new Error(`HTTP ${response.statusCode}`)))
