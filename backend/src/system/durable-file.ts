@@ -133,6 +133,11 @@ export function isStorageError(error: unknown): boolean {
   return isMkdir || isNoSpace(code) || ['EIO', 'EROFS', 'EMFILE', 'ENFILE', 'EACCES', 'EPERM'].includes(code)
 }
 
+/** The same of what was made of it: an error of ours names what met the disk as its cause. */
+export function isFromStorage(error: unknown): boolean {
+  return isStorageError(error) || (error instanceof Error && error.cause !== undefined && isFromStorage(error.cause))
+}
+
 export function isNoSpace(code: string | undefined): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
 }

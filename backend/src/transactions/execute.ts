@@ -2,7 +2,7 @@ import { isSandlabError, SandlabError } from '../domain/error.js'
 import type { Layout } from '../domain/layout.js'
 import type { Operation } from '../domain/operation.js'
 import type { Store } from '../state/store.js'
-import { isStorageError, storageFailure } from '../system/durable-file.js'
+import { isFromStorage, isStorageError, storageFailure } from '../system/durable-file.js'
 import type { Logger } from '../system/log.js'
 import { insist } from './insist.js'
 import type { Journal, JournalEntry } from './journal.js'
@@ -68,7 +68,7 @@ async function execute(
   try {
     await finish(mechanism, procedure, file, op)
   } catch (error) {
-    if (isStorageError(error)) {
+    if (isFromStorage(error)) {
       mechanism.unfinished.add(op.record(), () => finishLater(mechanism, procedure, file, op.record()))
     }
     throw error

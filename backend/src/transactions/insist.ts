@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { isStorageError } from '../system/durable-file.js'
+import { isFromStorage } from '../system/durable-file.js'
 import type { Logger } from '../system/log.js'
 
 /** Short of what somebody who waits for an answer would take for a hang. */
@@ -16,7 +16,7 @@ export async function insist(title: string, work: () => Promise<void>, log: Logg
       await work()
       return
     } catch (error) {
-      if (!isStorageError(error)) throw error
+      if (!isFromStorage(error)) throw error
       log.warn({ err: error, step: title }, 'a step that must be done is tried again')
       await pause(milliseconds)
     }

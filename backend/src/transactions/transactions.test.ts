@@ -224,7 +224,9 @@ describe('a transaction', () => {
     expect(() => run(fileProcedure(), { target })).toThrow(
       expect.objectContaining({ code: 'busy', details: { operationId: operation.id } }),
     )
-    await run(fileProcedure(), { target: { type: 'node', id: '22222222-2222-4222-8222-222222222222' } }).result
+    const other = { type: 'node', id: '22222222-2222-4222-8222-222222222222' }
+    const elsewhere = fileProcedure({ resources: () => [] })
+    await run(elsewhere, { target: other }).result
     while (operations.get(operation.id)?.state !== 'succeeded') await new Promise((resolve) => setTimeout(resolve, 50))
     expect(locked).toEqual(['a', 'a'])
     expect(await journalNames()).toEqual([])

@@ -3,6 +3,7 @@ import type { Operation } from '../domain/operation.js'
 
 const FIRST_TRY_MS = 5_000
 const LONGEST_PAUSE_MS = 60_000
+const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
 
 /** Operations that are committed, and whose last steps the disk refuses. */
 export interface Unfinished {
@@ -44,10 +45,10 @@ export function createUnfinished(): Unfinished {
   }
 }
 
-/** The ids of what an operation is about: its object's, and those in the names of its files. */
+/** What an operation is about: its object, its files, and the ids in their names. */
 function namesIn({ target, resources }: Pick<Operation, 'target' | 'resources'>): Set<string> {
-  const text = [target?.id ?? '', ...resources.map(({ id }) => id)].join(' ')
-  return new Set(text.match(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g))
+  const names = [...(target ? [target.id] : []), ...resources.map(({ id }) => id)]
+  return new Set([...names, ...names.flatMap((name) => name.match(UUID) ?? [])])
 }
 
 function notFinished(operation: Operation): SandlabError {
