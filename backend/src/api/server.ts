@@ -88,6 +88,9 @@ function withUpgrades(app: Express, services: Services): Server {
   const http = createHttpServer(app)
   http.requestTimeout = 0 // uploads and a guest's shutdown take their time; headers do not
   http.headersTimeout = 20_000
+  // Longer than proxies and clients keep a connection for later (Caddy: two minutes): who sends again as the other side
+  // hangs up gets no answer.
+  http.keepAliveTimeout = 130_000
   answerExpectations(http, app)
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', (error) => services.log.debug({ err: error }, 'an upgrade socket failed'))
