@@ -80,8 +80,8 @@ describe("a guest's agent", () => {
 })
 
 describe('what is no agent, or a hostile one, ends in a clear error', () => {
-  const connectFailure = () =>
-    open().then(
+  const connectFailure = (answerMs?: number) =>
+    open(answerMs).then(
       () => new Error('it connected'),
       (error: Error) => error,
     )
@@ -96,7 +96,9 @@ describe('what is no agent, or a hostile one, ends in a clear error', () => {
     ['speaks no JSON', text('login: \n\xff\n[]\nnull\n'), 'silent'],
   ])('when it %s', async (_what, reply, failure) => {
     guest.behave((command) => (command === 'guest-sync-delimited' ? reply : undefined))
-    expect(await connectFailure()).toMatchObject({ name: 'AgentError', failure })
+    // What is told by what it sends is waited for as long as that takes.
+    const found = await connectFailure(failure === 'silent' ? undefined : 30_000)
+    expect(found).toMatchObject({ name: 'AgentError', failure })
     await untilSeen('the end of the connection', async () => guest.connections() === 0)
   })
 
@@ -130,7 +132,7 @@ describe('what is no agent, or a hostile one, ends in a clear error', () => {
       pour()
     })
     await new Promise<void>((resolve) => flood.listen(path, resolve))
-    expect(await connectFailure()).toMatchObject({ failure: 'protocol' })
+    expect(await connectFailure(30_000)).toMatchObject({ failure: 'protocol' })
     expect(sent).toBeLessThan(4 * 1024 * 1024)
     await new Promise((resolve) => flood.close(resolve))
     guest = await startFakeGuestAgent(path)
