@@ -1,5 +1,4 @@
 import { readdir } from 'node:fs/promises'
-import { basename } from 'node:path'
 import { createLimiter } from '../system/limiter.js'
 import { attachQmp, observe } from './attach.js'
 import { EngineError } from './engine.js'
@@ -8,8 +7,6 @@ import { takeBackNow } from './freezer.js'
 import { catchUp } from './guest-freeze.js'
 import { readLaunchRecord, type LaunchRecord } from './launch-record.js'
 import { hasLayer } from './live-layer.js'
-import { runsAs } from './machine.js'
-import { findProcess, readProcess, type ProcessFacts } from './processes.js'
 import { createRun, nodeAtRest, nodeOfEnd, type EngineContext, type Run } from './run.js'
 import { removeRunDir } from './run-dir.js'
 import { newestLines, readLogTail } from './run-logs.js'
@@ -54,30 +51,15 @@ async function adoptOne(context: EngineContext, paths: RunPaths): Promise<void> 
   const launch = await readLaunchRecord(paths.launch)
   if (!launch || runPathsOf(context.layout, launch.id).dir !== paths.dir) return clearUnknown(context, paths)
   if (launch.ended) return void context.settled.set(launch.id, nodeOfEnd(launch))
-  const found = await processOf(context, launch)
+  const found = launch.bootId === context.bootId ? await context.housing.find(launch) : 'gone'
   if (found === 'gone') return settleEnded(context, paths, launch)
   if (found === 'never') {
     await removeRunDir(paths)
     return void context.settled.set(launch.id, nodeAtRest(launch.id, { phase: 'stopped' }))
   }
-  const run = createRun(paths, { ...launch, process: found }, null)
+  const run = createRun(paths, found, null)
   context.live.set(run.id, run)
   await takeOver(context, run)
-}
-
-/**
- * The process that was launched. By the record: the same pid, start time and program. Without one (the backend died
- * between the start and its note): any process whose arguments name the node. QMP has the last word.
- */
-async function processOf(context: EngineContext, launch: LaunchRecord): Promise<ProcessFacts | 'gone' | 'never'> {
-  if (launch.bootId !== context.bootId) return 'gone'
-  const known = launch.process
-  if (known) {
-    const facts = await readProcess(known.pid)
-    const same = facts?.startTime === known.startTime && (facts.exe === known.exe || facts.exe === null)
-    return facts && same ? facts : 'gone'
-  }
-  return (await findProcess((args) => runsAs(args, launch.id))) ?? 'never'
 }
 
 async function takeOver(context: EngineContext, run: Run): Promise<void> {
@@ -139,13 +121,14 @@ async function settleEnded(context: EngineContext, paths: RunPaths, launch: Laun
     reason: launch.stopAsked ? 'It ended while SandLabX was not running, after it was asked to.' : why,
   }
   const record = { ...launch, ended }
+  await context.housing.clear(launch)
   await putAway(context, paths, record)
   context.settled.set(launch.id, nodeOfEnd(record))
 }
 
 /** A folder without a record that fits it. Removed only when no process can be connected with it. */
 async function clearUnknown(context: EngineContext, paths: RunPaths): Promise<void> {
-  const squatter = await findProcess((args) => args.some((arg) => arg.includes(`/${basename(paths.dir)}/`)))
-  if (!squatter) return removeRunDir(paths)
-  context.log.warn({ pid: squatter.pid, dir: paths.dir }, 'a QEMU runs that no record describes; left alone')
+  const stranger = await context.housing.findStrangerIn(paths.dir)
+  if (stranger === undefined) return removeRunDir(paths)
+  context.log.warn({ stranger, dir: paths.dir }, 'a QEMU runs that no record describes; left alone')
 }

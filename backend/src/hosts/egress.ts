@@ -9,7 +9,7 @@ import type { Identity } from '../system/identity.js'
 import { canBindInside, ownerOf, runInside, type Inside, type Separation } from '../system/network-namespace.js'
 import { closedNetworks, closingRoutes, WAY_OUT } from './egress-routes.js'
 import { EngineError, type EngineIsolation, type NodeSpec } from './engine.js'
-import type { EngineContext, Run } from './run.js'
+import type { Run } from './run.js'
 import { newestLines, readLogTail } from './run-logs.js'
 
 const READY_MS = 10_000
@@ -45,14 +45,14 @@ export async function findEgress(separation: Separation, worker?: Identity): Pro
  * It ends with QEMU, whose end it sees at the other end of `lifeline`. Throws EngineError `unsupported` with the reason.
  */
 export async function openEgress(
-  context: EngineContext,
+  { separation }: { separation: Separation },
   run: Run,
   lifeline: Socket,
   user: Identity | undefined,
 ): Promise<void> {
   const pid = run.launch.process?.pid
   if (pid === undefined) throw new EngineError('engine', 'QEMU ended before it had a network.')
-  const inside: Inside = { way: context.separation, pid, identity: user }
+  const inside: Inside = { way: separation, pid, identity: user }
   const resolver = `${run.paths.dir}/resolv.conf`
   await writeFile(resolver, `nameserver ${WAY_OUT.resolver}\n`, { mode: 0o444 })
   try {

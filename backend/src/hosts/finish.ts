@@ -19,6 +19,7 @@ export async function finishRun(context: EngineContext, run: Run): Promise<void>
   const ending = isSuspended ? SUSPENDED : endingOf(run, log.toString('utf8'))
   const ended = { at: new Date().toISOString(), ...ending }
   run.launch = { ...run.launch, ended }
+  await context.housing.clear(run)
   await putAway(context, run.paths, run.launch)
   const node = nodeOfEnd(run.launch)
   context.live.delete(run.id)

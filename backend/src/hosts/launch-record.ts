@@ -18,6 +18,8 @@ const launchRecordSchema = z.object({
   /** The host's boot: process start times mean nothing after the next one. */
   bootId: z.string(),
   process: z.object({ pid: z.int().positive(), startTime: z.string(), exe: z.string().nullable() }).nullable(),
+  /** It runs in a container of its own, whose processes have no numbers here. */
+  contained: z.boolean().default(false),
   /** A stop was asked for: an end after this is no crash. */
   stopAsked: z.boolean(),
   /** We hold the guest for a moment while its disk is put in order: a backend that finds it so lets it go. */
@@ -38,6 +40,11 @@ const launchRecordSchema = z.object({
   args: z.array(z.string()),
 })
 export type LaunchRecord = z.infer<typeof launchRecordSchema>
+
+/** Whether it says which QEMU it is: before that only the start knows. Pure. */
+export function isOnRecord({ process, contained }: LaunchRecord): boolean {
+  return process !== null || contained
+}
 
 export async function writeLaunchRecord(path: string, record: LaunchRecord): Promise<void> {
   const staging = `${path}.${randomBytes(4).toString('hex')}`

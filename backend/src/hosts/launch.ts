@@ -1,24 +1,20 @@
-import type { ChildProcess } from 'node:child_process'
 import { access } from 'node:fs/promises'
-import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeId } from '../domain/ids.js'
 import { imageFile } from '../domain/layout.js'
-import type { Identity } from '../system/identity.js'
 import { QmpError } from '../system/qmp.js'
 import { attachQmp, observe } from './attach.js'
 import { EngineError, type NodeSpec } from './engine.js'
-import { findEgress, openEgress, wantsInternet } from './egress.js'
+import { wantsInternet } from './egress.js'
 import { prepareFirmware } from './firmware.js'
 import { catchUp } from './guest-freeze.js'
+import type { QemuStart, StartingQemu } from './housing.js'
 import { giveFiles } from './node-files.js'
 import { readLaunchRecord, writeLaunchRecord, type LaunchRecord } from './launch-record.js'
-import { qemuArguments, runsAs } from './machine.js'
+import { qemuArguments } from './machine.js'
 import { throttles } from './disk-arguments.js'
 import { linkDisks, pointNode } from './disk-names.js'
 import { dataDiskFault, diskFault } from './node-disk.js'
-import { findProcess } from './processes.js'
-import { endChild, failed, recordProcess, spawnQemu } from './qemu-process.js'
 import { badMemory, loadMemory, requireFittingMemory } from './resume-memory.js'
 import { createRun, type EngineContext, type Run } from './run.js'
 import { makeRunDir, removeRunDir } from './run-dir.js'
@@ -36,7 +32,12 @@ import { exists } from '../system/exists.js'
 export async function launchNode(context: EngineContext, spec: NodeSpec): Promise<Run> {
   const { version, accelerator } = await context.host.ready()
   const paths = runPathsOf(context.layout, spec.id)
-  await Promise.all([requireUsableFiles(context, spec), requireVacant(paths, spec.id), requireEgress(context, spec)])
+  context.housing.requireReachable(spec)
+  await Promise.all([
+    requireUsableFiles(context, spec),
+    requireVacant(context, paths, spec.id),
+    requireEgress(context, spec),
+  ])
   const user = context.host.withAccelerator(await context.userOf(spec.id), accelerator)
   const drives = await dataDiskFault(context.layout, spec, user)
   if (drives !== undefined) throw new EngineError('broken', drives)
@@ -63,6 +64,7 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
     startedAt: new Date().toISOString(),
     bootId: context.bootId,
     process: null,
+    contained: false,
     stopAsked: false,
     held: false,
     agentDue: spec.resume !== undefined && spec.agent === true,
@@ -76,19 +78,14 @@ export async function launchNode(context: EngineContext, spec: NodeSpec): Promis
   await makeRunDir(paths, spec.seed, user)
   for (const { node, file } of links) await pointNode(context, paths, node, file)
   await writeLaunchRecord(paths.launch, launch)
-  return runUntilReady(context, createRun(paths, launch, null), {
-    user,
-    internet: wantsInternet(spec),
-    spec,
-    loading: false,
-  })
+  return runUntilReady(context, createRun(paths, launch, null), { user, spec, loading: false })
 }
 
 /** Never silently without, never silently unsafe. */
 async function requireEgress(context: EngineContext, spec: NodeSpec): Promise<void> {
   if (!wantsInternet(spec)) return
-  const egress = await findEgress(context.separation, context.worker) // something may just have been installed
-  if (!egress.ok) throw new EngineError('unsupported', egress.reason)
+  const { internet } = await context.housing.isolation()
+  if (!internet.ok) throw new EngineError('unsupported', internet.reason)
 }
 
 async function requireUsableFiles(context: EngineContext, spec: NodeSpec): Promise<void> {
@@ -106,56 +103,56 @@ async function requireUsableFiles(context: EngineContext, spec: NodeSpec): Promi
  * A QEMU that we know nothing of may still be at this place: its sockets are not taken from under it. Only looked for
  * when the folder of an earlier run does not say that the run has ended.
  */
-async function requireVacant(paths: RunPaths, id: NodeId): Promise<void> {
+async function requireVacant(context: EngineContext, paths: RunPaths, id: NodeId): Promise<void> {
   if ((await readLaunchRecord(paths.launch))?.ended || !(await exists(paths.dir))) return
-  const squatter = await findProcess((args) => runsAs(args, id))
-  if (!squatter) return
-  throw new EngineError('locked', `Process ${squatter.pid} runs as this node and is not known to SandLabX.`)
+  const stranger = await context.housing.findStranger(id)
+  if (stranger !== undefined) throw new EngineError('locked', stranger)
 }
 
-interface Circumstances {
-  user: Identity | undefined
-  internet: boolean
-  spec: NodeSpec
+interface Circumstances extends QemuStart {
   /** Its saved memory is being loaded: what fails now is told as that. */
   loading: boolean
 }
 
 async function runUntilReady(context: EngineContext, run: Run, circumstances: Circumstances): Promise<Run> {
-  const child = await spawnQemu(context, run, circumstances)
-  run.child = child
+  const starting = await context.housing.start(run, circumstances)
   context.live.set(run.id, run)
   try {
-    await Promise.race([ready(context, run, circumstances), failed(child)])
+    await Promise.race([ready(context, run, starting, circumstances), starting.failed])
     if (context.closed.aborted) run.qmp?.close() // it runs; the next backend finds it
     return run
   } catch (error) {
     run.ending = true
     run.qmp?.close()
-    const isMemoryAtFault = circumstances.loading && (await mayBeMemory(context, child, error))
-    await endChild(child)
+    const isMemoryAtFault = circumstances.loading && (await mayBeMemory(context, starting, error))
+    await starting.end()
     context.live.delete(run.id)
     const log = newestLines((await readLogTail(run.paths.qemuLog, 16 * 1024)).toString('utf8'), 5)
     await removeRunDir(run.paths)
     if (isMemoryAtFault) throw badMemory(log || 'QEMU ended.', error)
     throw startFailure(error, log)
+  } finally {
+    await starting.release()
   }
 }
 
 /** Not when somebody else ended QEMU while it loaded: the memory may well be good, and is tried again. */
-async function mayBeMemory(context: EngineContext, child: ChildProcess, error: unknown): Promise<boolean> {
+async function mayBeMemory(context: EngineContext, starting: StartingQemu, error: unknown): Promise<boolean> {
   if (context.closed.aborted || (error instanceof EngineError && error.retry)) return false
-  for (let looks = 0; looks < 50 && child.exitCode === null && child.signalCode === null; looks += 1) await delay(10)
-  return child.signalCode !== 'SIGKILL' && child.signalCode !== 'SIGTERM'
+  return starting.fellByItself()
 }
 
 /** QMP answers as this node, the record names the process, the guest runs. */
-async function ready(context: EngineContext, run: Run, circumstances: Circumstances): Promise<void> {
+async function ready(
+  context: EngineContext,
+  run: Run,
+  starting: StartingQemu,
+  circumstances: Circumstances,
+): Promise<void> {
   const { disks, resume } = circumstances.spec
-  const [client] = await Promise.all([answering(context, run), recordProcess(run)])
+  const [client] = await Promise.all([answering(context, run), starting.takeDown()])
   for (const limits of throttles(disks, circumstances.spec.devices)) await client.run('block_set_io_throttle', limits)
-  const lifeline = run.child?.stdio[3] as Socket | null | undefined // made as a pipe above
-  if (lifeline) await openEgress(context, run, lifeline, circumstances.user).finally(() => lifeline.destroy())
+  await starting.openInternet()
   if (resume) {
     circumstances.loading = true
     await loadMemory(context, run, client, resume.memoryFile)

@@ -10,14 +10,13 @@ import { agentStateOf } from './agent-line.js'
 import { EngineError, type EngineCapabilities, type EngineNode, type NodeEngine } from './engine.js'
 import { sweepEphemeralDisks } from './ephemeral-disk.js'
 import { makeAllWhole } from './freezer.js'
-import { findEgress } from './egress.js'
 import { pressKeys } from './guest-input.js'
 import { openHost } from './host.js'
-import { isolationOf } from './isolation.js'
 import { createJobs } from './jobs.js'
 import { createNodeUsers } from './node-users.js'
 import { createPowerActions } from './power-actions.js'
 import { jobsOver } from './power-jobs.js'
+import { createProcessHousing } from './process-housing.js'
 import { readBootId } from './processes.js'
 import { nodeAtRest, nodeOfRun, TIMINGS, liveRun, type EngineContext, type Run, type Timings } from './run.js'
 import { openFolders } from './run-dir.js'
@@ -75,7 +74,7 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
   context.host.report().catch((error: unknown) => log.warn({ err: error }, 'the accelerator could not be probed yet'))
 
   return {
-    kind: 'process',
+    kind: context.housing.kind,
     capabilities: CAPABILITIES,
     ...jobsOver(jobs, actions),
     probe: () => context.host.report(),
@@ -125,6 +124,7 @@ async function openContext(
   const separation = dependencies.separation ?? (await findSeparation(worker))
   const uids = 'nodeUids' in dependencies ? dependencies.nodeUids : nodeUids()
   const users = worker && uids ? createNodeUsers(layout, uids) : undefined
+  const housing = createProcessHousing({ binary, dataDir, worker, users, separation })
   const host = await openHost({
     setting: dependencies.accelerator ?? 'auto',
     binary,
@@ -132,7 +132,7 @@ async function openContext(
     folder: layout.run,
     folderInQemu: pathInQemu(dataDir, layout.run),
     worker,
-    isolation: async () => isolationOf(worker, users, separation, await findEgress(separation, worker)),
+    isolation: () => housing.isolation(),
   })
   return {
     layout,
@@ -141,6 +141,7 @@ async function openContext(
     binary,
     worker,
     userOf: async (id) => users?.userOf(id) ?? worker,
+    housing,
     separation,
     timings: { ...TIMINGS, ...dependencies.timings },
     host,

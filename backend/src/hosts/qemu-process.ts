@@ -4,20 +4,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { childEnvironment } from '../system/command-environment.js'
 import { missingTool } from '../system/debian-packages.js'
 import type { Identity } from '../system/identity.js'
-import { separated } from '../system/network-namespace.js'
+import { separated, type Separation } from '../system/network-namespace.js'
 import { EngineError } from './engine.js'
 import { writeLaunchRecord } from './launch-record.js'
 import { offerToOutOfMemoryKiller, readProcess, type ProcessFacts } from './processes.js'
-import type { EngineContext, Run } from './run.js'
+import type { Run } from './run.js'
 
 /** QEMU's process, apart from ours and from the host's network. It runs, or `failed` tells why it does not. */
 export async function spawnQemu(
-  context: EngineContext,
+  { binary, dataDir, separation }: { binary: string; dataDir: string; separation: Separation },
   run: Run,
   { user, internet }: { user: Identity | undefined; internet: boolean },
 ): Promise<ChildProcess> {
-  const { program, args, identity } = separated(context.separation, {
-    program: context.binary,
+  const { program, args, identity } = separated(separation, {
+    program: binary,
     args: run.launch.args,
     identity: user,
   })
@@ -25,7 +25,7 @@ export async function spawnQemu(
   try {
     // Detached: a session of its own, so that neither our terminal's Ctrl-C nor our end reaches it.
     const child = spawn(program, args, {
-      cwd: context.dataDir,
+      cwd: dataDir,
       env: childEnvironment(),
       detached: true,
       // With internet a fourth, of which only the end is of use: egress.ts.

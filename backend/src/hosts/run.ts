@@ -7,6 +7,7 @@ import type { Separation } from '../system/network-namespace.js'
 import type { QmpClient } from '../system/qmp.js'
 import { EngineError, type EngineNode, type Phase, type StopResult } from './engine.js'
 import type { Host } from './host.js'
+import type { Housing } from './housing.js'
 import type { LaunchRecord } from './launch-record.js'
 import type { RunPaths } from './run-paths.js'
 
@@ -49,7 +50,9 @@ export interface EngineContext {
   worker: Identity | undefined
   /** Whom a node's QEMU runs as; undefined: as we do. */
   userOf(id: NodeId): Promise<Identity | undefined>
-  /** How QEMU is kept apart from the host's network. */
+  /** Where QEMUs live. */
+  housing: Housing
+  /** How a QEMU beside us is kept apart from the host's network; one in a container is so by it. */
   separation: Separation
   timings: Timings
   host: Host

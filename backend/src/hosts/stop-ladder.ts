@@ -3,7 +3,6 @@ import { statusAnswerSchema } from '../system/qmp-messages.js'
 import { EngineError, type EngineNode, type StopResult } from './engine.js'
 import { rungOf } from './endings.js'
 import { writeLaunchRecord } from './launch-record.js'
-import { signalProcess } from './processes.js'
 import type { EngineContext, Run } from './run.js'
 
 /** How long the guest has; a second, more impatient stop shortens it. */
@@ -106,8 +105,7 @@ async function signalRun(
   signal: 'SIGTERM' | 'SIGKILL',
 ): Promise<EngineNode | null> {
   run.rung = rung
-  const target = run.launch.process
-  if (target) await signalProcess(target, signal)
+  await context.housing.signal(run, signal)
   return endedWithin(context, run, context.timings.signal)
 }
 

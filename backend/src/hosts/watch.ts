@@ -5,7 +5,7 @@ import { attachQmp, observe, setPhase } from './attach.js'
 import { EngineError } from './engine.js'
 import { finishRun } from './finish.js'
 import { DISK_FULL } from './machine-status.js'
-import { isSameProcess } from './processes.js'
+import { isOnRecord } from './launch-record.js'
 import type { EngineContext, Run } from './run.js'
 import { rotateLog } from './run-logs.js'
 
@@ -58,9 +58,9 @@ export function watchAll(context: EngineContext): () => void {
 }
 
 async function look(context: EngineContext, run: Run): Promise<void> {
-  if (run.ending || !run.launch.process) return
+  if (run.ending || !isOnRecord(run.launch)) return
   // Our own child's end is told by its exit event, with the reason.
-  if (!run.child && !(await isSameProcess(run.launch.process))) return finishRun(context, run)
+  if (!run.child && !(await context.housing.lives(run))) return finishRun(context, run)
   await answerOrMiss(context, run)
   if (run.reason === DISK_FULL && !run.launch.held && (await hasRoomAgain(context)))
     await run.qmp?.run('cont').catch(() => undefined)
@@ -89,12 +89,11 @@ export const SILENT =
   'QEMU is alive but does not answer: it may be stopped (SIGSTOP), or hang in the disk. Nothing is done to it.'
 
 async function connectionLost(context: EngineContext, run: Run): Promise<void> {
-  const target = run.launch.process
-  if (!target) return
+  if (!isOnRecord(run.launch)) return
   const deadline = performance.now() + GONE_WITHIN_MS
   while (performance.now() < deadline) {
     if (run.ending || run.exit || context.closed.aborted) return
-    if (!run.child && !(await isSameProcess(target))) return finishRun(context, run)
+    if (!run.child && !(await context.housing.lives(run))) return finishRun(context, run)
     await delay(20)
   }
   if (!run.ending) await answerOrMiss(context, run)
