@@ -9,7 +9,8 @@ import { postgresIdentity, startPostgres } from '../../src/system/postgres.js'
 import { startBackendProcess } from '../faults/backend-process.js'
 import { compileProgram } from '../faults/fuzz-program.js'
 import { createProcessLab } from '../qemu/process-lab.js'
-import { addTestImage, databaseUrl, startTestLab, type TestLab } from '../support/lab.js'
+import { connectConsole, type ConsoleClient } from '../console/console-client.js'
+import { addTestImage, databaseUrl, startTestLab, type Person, type TestLab } from '../support/lab.js'
 import { FAST, startTestPostgres } from '../support/postgres.js'
 import { READY } from '../support/tiny-guest.js'
 import { untilSeen } from '../support/until.js'
@@ -33,6 +34,15 @@ async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'sandlabx-bad-day-'))
   closing.push(() => rm(folder, { recursive: true, force: true }))
   return folder
+}
+
+/** Open, and told who is there. */
+async function serialOf(lab: TestLab, who: Person, nodeId: string): Promise<ConsoleClient> {
+  const { body } = await who.send('POST', `/api/nodes/${nodeId}/consoles`, { kind: 'serial', mode: 'control' })
+  const client = await connectConsole(lab.url.replace('http', 'ws') + body.url, { token: who.token })
+  closing.push(async () => client.ws.terminate())
+  await untilSeen('the line', async () => client.isWriter)
+  return client
 }
 
 /** A file system of this size, for a data folder of its own. Needs root, as mounting does. */
@@ -164,13 +174,22 @@ describe('the clock jumps', () => {
 })
 
 describe('the database is away', () => {
-  it('changes are refused with 503 and a time to try again, running nodes stay, and it all works when it is back', async () => {
+  it('refuses changes and sign-ins with the reason, keeps nodes and consoles, and the audit lacks nothing when it is back', async () => {
     const database = await startTestPostgres()
     closing.push(() => database.stop())
     const lab = await openLab({ environment: { DATABASE_URL: databaseUrl(database.connection) } })
     const person = await lab.person('administrator')
     const { node } = (await person.send('POST', '/api/nodes', { name: 'web', image: 'empty', start: true })).body
+    const serial = await serialOf(lab, person, node.id)
     await database.server.stop()
+    serial.type('still here?')
+    await untilSeen('the guest’s echo', async () => serial.text.includes('still here?'))
+    serial.tell({ type: 'release-control' })
+    const credentials = { login: person.login, password: `password of ${person.login}` }
+    const signIn = () => lab.anonymous.send('POST', '/api/session', credentials, { origin: lab.url, 'x-sandlabx': '1' })
+    const out = await signIn()
+    expect([out.status, out.body.error.code]).toEqual([503, 'database_down'])
+    expect(out.body.error.message).toMatch(/database/)
     const refused = await person.send('POST', '/api/nodes', { name: 'second', image: 'empty' })
     expect([refused.status, refused.body.error.code]).toEqual([503, 'database_down'])
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
@@ -187,6 +206,14 @@ describe('the database is away', () => {
       return status === 201 && body
     })
     expect(back.node.name).toBe('second')
+    expect(serial.ws.readyState).toBe(serial.ws.OPEN)
+    expect((await signIn()).status).toBe(200)
+    const entries = await untilSeen('the audit of that time', async () => {
+      const { body } = await person.send('GET', '/api/audit?limit=100')
+      const kept = (body.entries as { action: string; result: string }[]).map((one) => `${one.action} ${one.result}`)
+      return kept.includes('console.releaseControl success') && kept
+    })
+    expect(entries).toEqual(expect.arrayContaining(['node.create success']))
     expect(lab.engine.startsOf(node.id)).toBe(1)
   })
 })
