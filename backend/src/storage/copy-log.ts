@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 
 /** How far a copy is: what it copies, then the sha256 of each segment that is on the disk, a line each. */
 export interface CopyLog {
@@ -8,13 +8,17 @@ export interface CopyLog {
   /** Forgets all but the first `count`. */
   keep(count: number): Promise<void>
   add(sha256: string): void
-  /** Writes down what was added, durably. Call once the segments themselves are. */
-  flush(): Promise<void>
+  /** Segments that are noted or added, and how many of them are noted. */
+  counts(): { added: number; noted: number }
+  /** Writes down the first `count`, durably. Call once these segments themselves are; never twice at once. */
+  note(count: number): Promise<void>
   /** The sha256 over those of all segments. */
   total(): string
   close(): Promise<void>
 }
 
+/** The disk is kept busy with no less: a note in the log after as much, and what a kill can cost besides what is under way. */
+const DURABLE_EVERY_SEGMENTS = 8
 const LINE = /^[0-9a-f]{64}$/
 
 /** Opens the log, or begins it anew when it is of another copy. A line that a kill cut off is not one. */
@@ -41,13 +45,52 @@ export async function openCopyLog(path: string, key: string): Promise<CopyLog> {
       await rewrite()
     },
     add: (sha256) => void hashes.push(sha256),
-    async flush() {
-      const added = hashes.slice(written)
-      await file.appendFile(added.map((line) => `${line}\n`).join(''))
+    counts: () => ({ added: hashes.length, noted: written }),
+    async note(count) {
+      await file.appendFile(
+        hashes
+          .slice(written, count)
+          .map((line) => `${line}\n`)
+          .join(''),
+      )
       await file.datasync()
-      written = hashes.length
+      written = count
     },
     total: () => createHash('sha256').update(hashes.join('\n')).digest('hex'),
     close: () => file.close(),
+  }
+}
+
+/** Makes what was copied durable while the copy goes on: at its end little is left to wait for. */
+export interface Notes {
+  /** Begins when there is enough. Throws what the one before met. */
+  begin(): void
+  /** All that was added is durable, and noted. */
+  end(): Promise<void>
+}
+
+export function notesOf(file: FileHandle, log: CopyLog): Notes {
+  let running: Promise<void> | undefined
+  let failure: { error: unknown } | undefined
+  /** Content before the word that it is there. */
+  const note = async () => {
+    const { added } = log.counts()
+    await file.datasync()
+    await log.note(added)
+  }
+  return {
+    begin() {
+      if (failure) throw failure.error
+      const { added, noted } = log.counts()
+      if (running || added - noted < DURABLE_EVERY_SEGMENTS) return
+      running = note()
+        .catch((error: unknown) => void (failure = { error }))
+        .finally(() => (running = undefined))
+    },
+    async end() {
+      await running
+      if (failure) throw failure.error
+      await note()
+    },
   }
 }

@@ -8,7 +8,7 @@ import type { Identity } from '../system/identity.js'
 import { wholeSectors } from '../system/qcow2-overlay.js'
 import { readingData, type ChainData } from './chain-data.js'
 import { mapChain, type Extent } from './chain-files.js'
-import { openCopyLog, type CopyLog } from './copy-log.js'
+import { notesOf, openCopyLog, type CopyLog, type Notes } from './copy-log.js'
 import { copyFailure } from './layer-copies.js'
 import { CLUSTER_BYTES, standaloneLayout, standaloneMetadata, type StandaloneLayout } from './standalone-layout.js'
 import { bytesOf, lengthOf, offsetOf, piecesOf, SEGMENT_BYTES, segmentsOf } from './standalone-segments.js'
@@ -29,8 +29,6 @@ export interface StandaloneCopy {
 const AT_ONCE = 3
 /** Takes about half a millisecond. */
 const HASHED_AT_ONCE = 1024 ** 2
-/** What a kill can cost: fsync and a note in the log after as much. */
-const DURABLE_EVERY_SEGMENTS = 32
 
 /**
  * Makes one qcow2 file that needs no other of all that a chain holds. Each segment is hashed as it was read, and compared
@@ -48,11 +46,12 @@ export async function copyStandalone(copy: StandaloneCopy): Promise<{ sha256: st
     const log = await openCopyLog(`${copy.target}.log`, await keyOf(copy, layout))
     try {
       const resumed = await verifiedSegments(file, log, layout, copy)
+      const notes = notesOf(file, log)
       // Also what a stop of SandLabX interrupts is noted, for the next start.
       try {
-        await copySegments({ ...copy, extents }, layout, file, log, resumed)
+        await copySegments({ ...copy, extents }, layout, file, { log, notes, from: resumed })
       } finally {
-        await note(file, log)
+        await notes.end()
       }
       await finish(file, layout)
       await fsyncDirectory(dirname(copy.target))
@@ -88,9 +87,10 @@ async function verifiedSegments(
   copy: StandaloneCopy,
 ): Promise<number> {
   let good = 0
+  const room = log.segments().length > 0 ? Buffer.allocUnsafe(SEGMENT_BYTES) : Buffer.alloc(0)
   for (const expected of log.segments()) {
     copy.signal.throwIfAborted()
-    const found = await sha256(await readBack(file, layout, good, Buffer.allocUnsafe(lengthOf(layout, good))))
+    const found = await sha256(await readBack(file, layout, good, room.subarray(0, lengthOf(layout, good))))
     if (found !== expected) break
     good += 1
     copy.onBytes(bytesOf(layout, good), bytesOf(layout, segmentsOf(layout)))
@@ -104,8 +104,7 @@ async function copySegments(
   copy: StandaloneCopy & { extents: readonly Extent[] },
   layout: StandaloneLayout,
   file: FileHandle,
-  log: CopyLog,
-  from: number,
+  { log, notes, from }: { log: CopyLog; notes: Notes; from: number },
 ): Promise<void> {
   const count = segmentsOf(layout)
   if (from >= count) return
@@ -124,15 +123,9 @@ async function copySegments(
       log.add((await under.get(done)) ?? '')
       under.delete(done)
       copy.onBytes(bytesOf(layout, done + 1), bytesOf(layout, count))
-      if ((done + 1) % DURABLE_EVERY_SEGMENTS === 0) await note(file, log)
+      notes.begin()
     }
   })
-}
-
-/** Content before the word that it is there. */
-async function note(file: FileHandle, log: CopyLog): Promise<void> {
-  await file.datasync()
-  await log.flush()
 }
 
 /** For one segment at a time: fresh memory for each would cost more than the hash. */
