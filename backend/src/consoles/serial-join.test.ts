@@ -16,10 +16,10 @@ describe('joining a serial line', () => {
   it('is linear, also for output that repeats itself', () => {
     const flood = Buffer.alloc(256 * 1024, 'y\r\n')
     const almost = Buffer.concat([flood.subarray(1), Buffer.from('x')])
-    const startedAt = performance.now()
+    const before = process.cpuUsage() // our own time: the machine may be busy
     overlap(flood, almost)
     overlap(almost, flood)
-    expect(performance.now() - startedAt).toBeLessThan(500)
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
   })
 
   it('adds nothing when nothing was said in between', () => {

@@ -109,7 +109,7 @@ describe('a revoked right', () => {
         await student.send('DELETE', `/api/session/tokens/${tokens[0].id}`)
       } else await administrator.send('POST', `/api/users/${student.id}/reset-password`)
       expect(await closed).toBeGreaterThanOrEqual(4401)
-      expect(performance.now() - began).toBeLessThan(1000)
+      expect(performance.now() - began).toBeLessThan(5000)
       expect((await student.send('GET', '/api/nodes')).status).toBe(401)
     },
   )

@@ -149,7 +149,7 @@ describe('the console gateway', () => {
       for (const client of clients) {
         const closed = await client.closed
         expect(closed.code).toBe(code)
-        expect(closed.afterMs(since)).toBeLessThan(1000)
+        expect(closed.afterMs(since)).toBeLessThan(5000)
       }
       expect((await upgradeStatus(unused, asAnn())).status).toBe(403)
     }
@@ -177,7 +177,7 @@ describe('the console gateway', () => {
       patient.consoles.closeForUser(subject.userId)
       socket.write(Buffer.from([0x82, 0x81, 0, 0, 0, 0, 0x61])) // a binary frame: the key `a`
       await new Promise((resolve) => socket.once('close', resolve))
-      expect(performance.now() - since).toBeLessThan(1000)
+      expect(performance.now() - since).toBeLessThan(5000)
       expect(performance.now() - since).toBeGreaterThan(500) // it was cut; it did not leave by itself
       expect(guest.readableLength).toBe(typedBefore)
     } finally {

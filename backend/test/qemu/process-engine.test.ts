@@ -209,7 +209,7 @@ describe('after the backend was gone', () => {
     const began = performance.now()
     process.kill(pidOf(nodes[0]!), 'SIGKILL')
     expect(await told).toMatchObject({ phase: 'failed', ended: { how: 'crashed' } })
-    expect(performance.now() - began).toBeLessThan(2000)
+    expect(performance.now() - began).toBeLessThan(5000)
     const second = nodes[1]!.id
     await typeOnSerial(engine, second, POWER_OFF)
     expect(await nextEnd(engine, second)).toMatchObject({ phase: 'stopped', ended: { how: 'guest' } })

@@ -86,7 +86,7 @@ describe('a managed PostgreSQL', () => {
 
     const beganAt = performance.now()
     const second = await start(layout)
-    expect(performance.now() - beganAt).toBeLessThan(2000)
+    expect(performance.now() - beganAt).toBeLessThan(10_000)
     expect(await query(second.connection, 'select answer from kept')).toEqual([{ answer: 42 }])
   })
 
@@ -360,7 +360,7 @@ describe('a PostgreSQL that a killed backend left behind', () => {
 
     const beganAt = performance.now()
     const server = await start(layout)
-    expect(performance.now() - beganAt).toBeLessThan(2000)
+    expect(performance.now() - beganAt).toBeLessThan(10_000)
     expect(await serverPid(layout)).toBe(pid)
     expect(server.health()).toMatchObject({ state: 'ok' })
     expect(await answers(server.connection)).toBe(true)
@@ -390,7 +390,7 @@ describe('a PostgreSQL that a killed backend left behind', () => {
     await once(backend, 'exit')
     const beganAt = performance.now()
     const server = await start(layout, { settings: { ...FAST, work_mem: '3MB' } })
-    expect(performance.now() - beganAt).toBeLessThan(2000)
+    expect(performance.now() - beganAt).toBeLessThan(10_000)
     expect(await serverPid(layout)).not.toBe(pid)
     expect(await query(server.connection, 'show work_mem')).toEqual([{ work_mem: '3MB' }])
   })

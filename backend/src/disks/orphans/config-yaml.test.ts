@@ -22,9 +22,9 @@ name: web
 
 describe('a YAML file from a stranger', () => {
   it('with aliases in aliases is refused at once', () => {
-    const began = performance.now()
+    const before = process.cpuUsage() // our own time: the machine may be busy
     expect(refusal(BOMB)).toContain('aliases')
-    expect(performance.now() - began).toBeLessThan(1000)
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
   })
 
   it.each([
