@@ -20,9 +20,10 @@ beforeEach(async () => {
 const { readFileSync, writeFileSync } = require('node:fs')
 const args = process.argv.slice(2)
 const name = args.slice(2).join(' ').split(' -- ')[0]
-const plan = JSON.parse(readFileSync(process.env.PLAN, 'utf8'))[name] ?? {}
-console.log('ran ' + name)
 const file = args.find((arg) => arg.startsWith('--outputFile='))?.slice(13)
+const isAgain = file?.endsWith('.again')
+const plan = JSON.parse(readFileSync(process.env.PLAN, 'utf8'))[isAgain ? 'again' : name] ?? {}
+console.log('ran ' + name + (isAgain ? ' again: ' + args.slice(args.indexOf(file) - 1).filter((arg) => arg.startsWith('/')).join(' ') : ''))
 if (plan.hang) setInterval(() => undefined, 1000)
 else {
   if (file && plan.report !== null) {
@@ -73,6 +74,41 @@ describe('the run of all tests', () => {
     })
     expect(exitCode).toBe(1)
     expect(lines.at(-1)).toBe('32 passed, 3 failed')
+  })
+
+  describe('when a file failed', () => {
+    const ofFile = (name: string, ...statuses: string[]) => ({
+      name: join(folder, name),
+      status: statuses.includes('failed') ? 'failed' : 'passed',
+      assertionResults: statuses.map((status) => ({ status })),
+    })
+    const first = () => ({
+      exitCode: 1,
+      report: {
+        numFailedTests: 1,
+        testResults: [ofFile('a.test.ts', 'passed', 'failed'), ofFile('b.test.ts', 'passed')],
+      },
+    })
+
+    it('runs it once more, alone, and says that it passed only then', async () => {
+      const again = { report: { numPassedTests: 2 } }
+      const { exitCode, lines } = await runTests({ [BACKEND]: first(), again })
+      expect({ exitCode, last: lines.at(-1) }).toEqual({ exitCode: 0, last: '34 passed, 0 failed' })
+      expect(lines).toContain(`ran ${BACKEND} again: ${join(folder, 'a.test.ts')}`)
+      expect(lines.join('\n')).toContain('11 passed, 0 failed (passed only when run once more: a.test.ts)')
+    })
+
+    it('fails when it fails again', async () => {
+      const again = { exitCode: 1, report: { numPassedTests: 1, numFailedTests: 1 } }
+      const { exitCode, lines } = await runTests({ [BACKEND]: first(), again })
+      expect({ exitCode, last: lines.at(-1) }).toEqual({ exitCode: 1, last: '33 passed, 1 failed' })
+    })
+
+    it('does not run half of a suite again: so many are no accident', async () => {
+      const testResults = Array.from({ length: 7 }, (_, index) => ofFile(`${index}.test.ts`, 'failed'))
+      const { lines } = await runTests({ [BACKEND]: { exitCode: 1, report: { numFailedTests: 7, testResults } } })
+      expect(lines.at(-1)).toBe('33 passed, 7 failed')
+    })
   })
 
   it.each([
