@@ -5,7 +5,7 @@ import { addressOf } from './api/address.js'
 import { consoleOriginAllowed, originAllowed, subjectOf } from './api/auth.js'
 import { takeOffBasePath } from './api/base-path.js'
 import { createConsoleVisits, forgetOldVisits } from './api/console-visits.js'
-import { recordControl } from './api/console-control.js'
+import { recordControl, recordTrust } from './api/console-control.js'
 import { runHealthChecks } from './api/health-checks.js'
 import { mayOpenConsole, ownedBy } from './api/node-access.js'
 import { createAnswers } from './api/idempotency.js'
@@ -15,6 +15,9 @@ import type { Config } from './config.js'
 import { createConsoles } from './consoles/gateway.js'
 import { createLabRecordings } from './consoles/recording/lab-recordings.js'
 import { createGuacamole } from './consoles/guacamole/guacamole.js'
+import { openHostKeys } from './consoles/ssh/host-keys.js'
+import { openLabKey } from './consoles/ssh/lab-key.js'
+import type { SshDependencies } from './consoles/ssh/ssh-console.js'
 import { isSandlabError } from './domain/error.js'
 import { aliveFile, auditSpoolFile, consoleHistorySpoolFile, secretFile } from './domain/layout.js'
 import { createDisks } from './disks/disks.js'
@@ -264,6 +267,27 @@ async function readSecret(config: Config): Promise<string> {
   return secret
 }
 
+/** Without a key that can be used there are no SSH consoles, and everything else. */
+async function openSshParts(config: Config, store: Lab['store'], services: Services): Promise<SshDependencies | null> {
+  const { layout } = config
+  const { log } = services
+  const recordOf = (nodeId: string) => store.data.nodes.find(({ id }) => id === nodeId)
+  try {
+    return {
+      key: await openLabKey(layout),
+      hostKeys: await openHostKeys({ layout, log, exists: (nodeId) => recordOf(nodeId) !== undefined }),
+      accountOf(nodeId) {
+        const record = recordOf(nodeId)
+        return record && { name: record.name, user: record.guest.user }
+      },
+      onTrusted: (session, fingerprint) => recordTrust(services, session, fingerprint),
+    }
+  } catch (error) {
+    log.error({ err: error }, 'there are no SSH consoles')
+    return null
+  }
+}
+
 async function makeLab(
   options: BackendOptions,
   services: Services,
@@ -292,6 +316,7 @@ async function makeLab(
   })
   closing.push(async () => uploads.close())
   await uploads.sweep()
+  const ssh = await openSshParts(config, store, services)
   const transactions = await createTransactions({ layout: config.layout, store, operations, log })
   const dependencies: NodesDependencies = {
     layout: config.layout,
@@ -301,6 +326,7 @@ async function makeLab(
     transactions,
     operations,
     secret: await readSecret(config),
+    ...(ssh ? { labKeys: [ssh.key.publicKey] } : {}),
     bus,
     log,
     owners: services.directory,
@@ -338,6 +364,7 @@ async function makeLab(
     ...(guacamole ? { guacamole } : {}),
     history: visits,
     recordings,
+    ...(ssh ? { ssh } : {}),
     addressOf: (request) => addressOf(config, request),
   })
   closing.push(async () => consoles.close())

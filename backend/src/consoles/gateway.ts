@@ -10,7 +10,6 @@ import {
   type ConsoleMode,
   type ConsoleTicket,
   type ScreenEngine,
-  MAX_VIEWERS_PER_NODE,
   TICKET_LIFETIME_MS,
   type Viewer,
   type WantedEngine,
@@ -27,8 +26,10 @@ import type { Upgrade } from './guacamole/gateway.js'
 import { type GuacamoleRelay, type GuacamoleRelayOptions, relayThroughGuacd } from './guacamole/guacamole-relay.js'
 import type { EndCause } from './node-running.js'
 import { createPresence } from './presence.js'
+import { crowding } from './crowding.js'
 import type { Recordings } from './recording/recordings.js'
 import { relayScreen } from './screen-relay.js'
+import { openSshConsole, type SshDependencies } from './ssh/ssh-console.js'
 import { createScreenControls } from './screen-control.js'
 import { createSerialHub, type SerialHub } from './serial-hub.js'
 import type { ConsoleSession } from './session.js'
@@ -43,8 +44,8 @@ export interface ConsolesDependencies {
   originAllowed: (request: IncomingMessage) => boolean
   /** Asked when a ticket is redeemed, when everything may have changed since it was issued. */
   mayOpen: (subject: Subject, nodeId: NodeId, mode: ConsoleMode) => boolean | Promise<boolean>
-  /** Serves a console of kind `ssh` until its socket closes. Without it there is none. */
-  openSsh?: (session: ConsoleSession) => void
+  /** Without it, or without an engine that has a way to guests' ports, there are no consoles of kind `ssh`. */
+  ssh?: SshDependencies
   /** Asked when a console is opened. Without it none is recorded. */
   recordings?: Recordings
   history?: ConsoleHistory
@@ -129,6 +130,7 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
     onControl: (session, what) => dependencies.onControl?.(session, what),
   })
   const hubs = new Map<NodeId, SerialHub>()
+  const hasSsh = dependencies.ssh !== undefined && engine.connectGuest !== undefined
   /** Redeemed, not yet open; marked when they are revoked meanwhile. */
   const opening = new Set<{ claims: TicketClaims; revoked: boolean }>()
   const wss = new WebSocketServer({
@@ -149,8 +151,8 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
 
   function begin(socket: ViewerSocket, { subject, claims, address }: Admitted): ConsoleSession | undefined {
     const { nodeId, kind, mode, engine: how } = claims
-    if (presence.of(nodeId).length >= MAX_VIEWERS_PER_NODE) {
-      socket.close(CLOSE.tooManyViewers, 'too many viewers look at this node')
+    if (crowding(presence, nodeId, kind)) {
+      socket.close(CLOSE.tooManyViewers, 'too many consoles are open')
       return undefined
     }
     const about = { id: randomUUID(), subject, nodeId, kind, mode, engine: how, address, openedAt: new Date() }
@@ -173,8 +175,18 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
     if (!session) return
     if (session.kind === 'serial') return hubFor(session.nodeId).join(session)
     if (session.kind === 'screen') return relayScreen({ engine, log, ...screenParts(session) })
-    if (dependencies.openSsh) dependencies.openSsh(session)
-    else socket.close(CLOSE.unavailable, 'no such console')
+    const { ssh } = dependencies
+    if (!ssh || !hasSsh) return socket.close(CLOSE.unavailable, 'no such console')
+    const { nodeId } = session
+    openSshConsole({
+      ...ssh,
+      engine,
+      session,
+      log,
+      endSession,
+      record: recordings && ((onCut) => recordings.beginText(nodeId, 'ssh', onCut)),
+      onChange: () => presence.changed(nodeId),
+    })
   }
 
   /** As `open`, but another process answers the upgrade and speaks with the viewer. */
@@ -243,7 +255,7 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
   }
 
   function nodeEnded(nodeId: NodeId): void {
-    for (const session of presence.of(nodeId)) if (session.kind === 'screen') endSession(session, 'node-stopped')
+    for (const session of presence.of(nodeId)) if (session.kind !== 'serial') endSession(session, 'node-stopped')
     hubs.get(nodeId)?.nodeEnded()
   }
 
@@ -280,10 +292,9 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
   return {
     chooseEngine,
     issueTicket({ subject, nodeId, kind, mode, engine: how = 'direct', notice = null }) {
-      if (presence.of(nodeId).length >= MAX_VIEWERS_PER_NODE) {
-        throw new SandlabError('too_many_viewers', `${MAX_VIEWERS_PER_NODE} consoles of this node are open already.`, {
-          hint: 'Close one that is not needed, then try again.',
-        })
+      const crowded = crowding(presence, nodeId, kind)
+      if (crowded) {
+        throw new SandlabError('too_many_viewers', crowded, { hint: 'Close one that is not needed, then try again.' })
       }
       const { userId, credentialId } = subject
       const ticket = tickets.issue({ userId, credentialId, nodeId, kind, mode, engine: how })
@@ -315,7 +326,7 @@ export function createConsoles(dependencies: ConsolesDependencies): Consoles {
     },
     closeForNode: (id) => revoke((about) => about.nodeId === id, CLOSE.notRunning, 'the node is gone'),
     guacamoleHealth: async () => guacamole?.health() ?? { state: 'ok', message: WITHOUT_GUACAMOLE, hint: null },
-    hasSsh: dependencies.openSsh !== undefined,
+    hasSsh,
     viewers: (nodeId) => presence.viewers(nodeId as NodeId), // an id that is none has no viewers
     close() {
       unwatch()

@@ -15,6 +15,8 @@ export const CLOSE = {
   takenOver: 4409,
   /** Nothing is wrong: open it again, and hear in `hello` what has changed. */
   reopen: 4412,
+  /** It has come to its own end, and its last lines say how. Opened again only when somebody asks. */
+  finished: 4410,
   tooManyViewers: 4429,
   unavailable: 4502,
 } as const
@@ -22,6 +24,9 @@ export const CLOSE = {
 export const CONSOLE_PATH = '/ws/console'
 export const TICKET_LIFETIME_MS = 30_000
 export const MAX_VIEWERS_PER_NODE = 24
+/** SSH sessions, of one node and of all together: each is a connection and some processes. */
+export const MAX_SSH_PER_NODE = 8
+export const MAX_SSH = 100
 
 /** What a viewer of the serial line is shown of the past. */
 export const SERIAL_REPLAY_BYTES = 256 * 1024

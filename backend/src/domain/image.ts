@@ -55,6 +55,13 @@ export const imageSchema = z
   .meta({ id: 'Image' })
 export type Image = z.infer<typeof imageSchema>
 
+/** Why SandLabX can't sign in to guests made from this image; null when it can. */
+export function sshRefusalOf(image: Pick<Image, 'cloudInit' | 'title'> | undefined): string | null {
+  if (!image) return 'Its base image is not there, so nobody knows how to sign in.'
+  if (image.cloudInit) return null
+  return 'Its image takes no keys from SandLabX, because it does not use cloud-init. Use its serial line or its screen.'
+}
+
 /** What the API adds to an image. */
 export const imageViewSchema = imageSchema
   .extend({ usedBy: z.array(z.object({ id: z.string(), name: z.string() })) })

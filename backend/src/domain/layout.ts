@@ -38,6 +38,10 @@ export const consoleHistorySpoolFile = (l: Layout) => `${l.state}/console-histor
 export const aliveFile = (l: Layout) => `${l.state}/alive`
 /** 32 random bytes, mode 0600; made at the first start. */
 export const secretFile = (l: Layout) => `${l.state}/secret`
+/** The private key by which SSH consoles sign in to guests, mode 0600; made at the first start. */
+export const sshKeyFile = (l: Layout) => `${l.state}/ssh-key`
+/** By which key each guest's SSH server was known last. May be deleted: each is then met for the first time. */
+export const sshHostKeysFile = (l: Layout) => `${l.state}/ssh-host-keys.json`
 /** Written once, mode 0600, removed when the first administrator has chosen a password. */
 export const firstLoginFile = (l: Layout) => `${l.state}/first-login`
 

@@ -299,6 +299,8 @@ export const nodeViewSchema = z
     agent: z.boolean(),
     /** It runs, and its drives were changed since it was started: they apply at its next start. */
     drivesPending: z.boolean(),
+    /** Why there is no SSH console of it, in a sentence for people; null: there is one while it runs. */
+    sshRefusal: z.string().nullable().optional(),
     /** Actions that are allowed in this status; for each other one its reason. */
     actions: z.record(z.enum(NODE_ACTIONS), z.string().nullable()),
   })

@@ -57,6 +57,12 @@ export interface NodeEngine extends LiveDisks {
   remove(id: NodeId, options: { key: string; disks: 'keep' | 'delete' }): Job<void>
   /** Refused with `not-found` when the node is not running. */
   console(id: NodeId, kind: Exclude<ConsoleKind, 'ssh'>): Promise<ConsoleTarget>
+  /**
+   * A connection to a TCP port of the guest's first network card, over which nothing else can be reached. It opens before
+   * the guest has answered, and ends when nobody listens there. Absent: this engine has no way into a guest's network.
+   * Rejects with `not-found` when the node does not run, `host-unknown`, and `unsupported` with the reason.
+   */
+  connectGuest?(id: NodeId, port: number): Promise<Duplex>
   /** Presses QEMU qcodes together; types by repeating. Works the same for every console kind. */
   sendKeys(id: NodeId, keys: string[]): Promise<void>
   /** Whether the guest's own agent can be asked now: `silent` after a few seconds. `not-found` when it does not run. */
@@ -109,6 +115,8 @@ export interface EngineIsolation {
   users: 'node' | 'shared' | 'backend'
   /** `own`: QEMU is in a network without any address; `host`: it is in the host's. */
   network: 'own' | 'host'
+  /** Present where each node's QEMU is in a container of its own: whether they can be made now. */
+  containers?: { ok: true } | { ok: false; reason: string }
   /** Whether nodes with a way to the internet can be started; `reason` says why not and what to do. */
   internet: { ok: true } | { ok: false; reason: string }
 }

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { NodeId } from '../domain/ids.js'
 import type { Layout } from '../domain/layout.js'
 import { EngineError, type EngineReport, type NodeEngine, type NodeSpec } from './engine.js'
@@ -24,6 +25,8 @@ export interface FakeEngineOptions {
   report?: Partial<EngineReport>
   /** Where the machine has a port for it, the guest's agent answers. */
   guestAgent?: boolean
+  /** What listens on the guests' ports; without it there is no way into their network. */
+  guestPort?: (id: NodeId, port: number) => Duplex
 }
 
 /** An engine without processes, for tests: nothing takes time unless held, and whatever can go wrong does on demand. */
@@ -112,6 +115,7 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
       const onInput = (message: Buffer) => void machine.input.push(message)
       return { via: 'stream', protocol: 'vnc', open: async () => openFakeScreen(onInput) }
     },
+    ...(options.guestPort ? { connectGuest: connectGuestOver(machines, options.guestPort) } : {}),
     async sendKeys(id, keys) {
       await faults.meet('sendKeys')
       const machine = requireAlive(machines.of(id))
@@ -152,5 +156,15 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
     setReport(changes) {
       report = { ...report, ...changes }
     },
+  }
+}
+
+function connectGuestOver(
+  machines: ReturnType<typeof createFakeMachines>,
+  open: (id: NodeId, port: number) => Duplex,
+): (id: NodeId, port: number) => Promise<Duplex> {
+  return async (id, port) => {
+    requireAlive(machines.of(id))
+    return open(id, port)
   }
 }

@@ -11,6 +11,7 @@ import { EngineError, type EngineCapabilities, type EngineNode, type NodeEngine 
 import { sweepEphemeralDisks } from './ephemeral-disk.js'
 import { makeAllWhole } from './freezer.js'
 import { pressKeys } from './guest-input.js'
+import { createGuestPorts } from './guest-port.js'
 import { openHost } from './host.js'
 import { createJobs } from './jobs.js'
 import { createNodeUsers } from './node-users.js'
@@ -71,6 +72,7 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
   const stopWatching = watchAll(context)
   const jobs = createJobs()
   const actions = createPowerActions(context)
+  const guests = createGuestPorts(context)
   context.host.report().catch((error: unknown) => log.warn({ err: error }, 'the accelerator could not be probed yet'))
 
   return {
@@ -93,6 +95,7 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
         ? { via: 'unix', protocol: 'serial', path: paths.serial }
         : { via: 'unix', protocol: 'vnc', path: paths.vnc }
     },
+    connectGuest: async (id, port) => guests.connect(liveRun(context, id), port),
     sendKeys: async (id, keys) => pressKeys(requireLive(context, id), keys),
     guestAgent: async (id) => agentStateOf(liveRun(context, id)),
     screenshot: async (id) => takeScreenshot(context, requireLive(context, id)),

@@ -51,6 +51,8 @@ export interface NodesDependencies {
   operations: Operations
   /** Of this installation; for what must be derived again and never kept. */
   secret: string
+  /** Public keys that every guest is given beside its own, for its SSH consoles; absent: none. */
+  labKeys?: readonly string[]
   bus: Bus
   log: Logger
   owners: Owners

@@ -151,7 +151,7 @@ async function load(
   const record = recordOf(context, nodeId)
   const image = imageOf(context, record.imageId)
   if (!image) throw new SandlabError('node_broken', `${nodeName} can't be started: its image is gone.`)
-  const spec = specOf({ ...record, generation }, image, context.store.data.layers)
+  const spec = specOf({ ...record, generation }, image, context.store.data.layers, context.labKeys)
   const node = await context.engine
     .start({ ...spec, resume: { memoryFile: suspended.memoryFile, hold: true } }, id)
     .wait()

@@ -7,7 +7,13 @@ import type { NodeSpec } from '../hosts/engine.js'
 import type { DiskSpec } from '../hosts/engine-disks.js'
 
 /** What the engine is asked to run: the record and what its disk stands on, nothing observed. Pure. */
-export function specOf(record: NodeRecord, image: Image, layers: readonly Layer[]): NodeSpec {
+export function specOf(
+  record: NodeRecord,
+  image: Image,
+  layers: readonly Layer[],
+  /** Public keys that every guest is given beside its own, for its SSH consoles. */
+  labKeys: readonly string[] = [],
+): NodeSpec {
   const chain = chainOf(layers, record.backing)
   return {
     id: record.id,
@@ -40,7 +46,7 @@ export function specOf(record: NodeRecord, image: Image, layers: readonly Layer[
           hostName: record.name,
           user: record.guest.user,
           passwordHash: record.guest.passwordHash,
-          sshKeys: record.guest.sshKeys,
+          sshKeys: [...record.guest.sshKeys, ...labKeys],
         }
       : null,
   }

@@ -67,7 +67,7 @@ async function startChecked(
       draft.desired = 'running'
       draft.generation += 1
     })
-    const spec = specOf(started, image, context.store.data.layers)
+    const spec = specOf(started, image, context.store.data.layers, context.labKeys)
     const node = await context.engine
       .start(
         memoryFile === undefined ? spec : { ...spec, resume: { memoryFile } },

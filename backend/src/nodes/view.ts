@@ -1,5 +1,5 @@
 import { overlayApiPath } from '../domain/layout.js'
-import type { Image } from '../domain/image.js'
+import { type Image, sshRefusalOf } from '../domain/image.js'
 import {
   NODE_ACTIONS,
   nodeRefuses,
@@ -73,6 +73,7 @@ export function viewOf(record: NodeRecord, image: Image | undefined, ownerLogin:
     keyboard: record.keyboard,
     agent: record.agent,
     drivesPending: alive && isAfter(record.drivesChangedAt, seen.engine?.startedAt),
+    sshRefusal: sshRefusalOf(image),
     actions: actionsOf(status),
   }
 }

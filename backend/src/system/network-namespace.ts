@@ -36,6 +36,7 @@ function runs(program: string, args: string[], identity: Identity | undefined): 
 }
 
 const USER_FLAGS = ['--user', '--map-root-user']
+const USER_ENTRY = ['--user', '--preserve-credentials']
 /**
  * In a user namespace of its own the kernel lets no mount out anyway; saying so again is a mount, which AppArmor's
  * profile for containers refuses.
@@ -81,11 +82,29 @@ export function ownerOf({ way, identity }: Inside): Identity | undefined {
 
 /** Runs a program with all rights over the namespaces of a process, and none beyond. Rejects as runCommand does. */
 export async function runInside(inside: Inside, program: string, args: string[], input?: string) {
-  const user = inside.way === 'user' ? ['--user', '--preserve-credentials'] : []
+  const user = inside.way === 'user' ? USER_ENTRY : []
   const enter = ['--target', String(inside.pid), ...user, '--net', '--mount', '--']
   return runCommand('nsenter', [...enter, program, ...args], {
     timeoutMs: TRY_MS,
     identity: ownerOf(inside),
     ...(input === undefined ? {} : { input }),
+  })
+}
+
+/** How a program is started in the network of a process, with no right at all, there or here. Pure. */
+export function startInNetwork(inside: Inside, program: string, args: string[]): Start {
+  const enter = ['--target', String(inside.pid), ...(inside.way === 'user' ? USER_ENTRY : []), '--net', '--']
+  // In the way `root` we are root here and must not stay so; in the other we are the node's user, and root only inside.
+  const become = inside.way === 'root' ? ['--reuid=65534', '--regid=65534', '--clear-groups'] : []
+  const dropped = ['setpriv', ...become, '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', '--']
+  return { program: 'nsenter', args: [...enter, ...dropped, program, ...args], identity: ownerOf(inside) }
+}
+
+/** Lets a process speak with itself over 127.0.0.1. Rejects as runCommand does. */
+export async function raiseLoopback(inside: Inside): Promise<void> {
+  const enter = ['--target', String(inside.pid), ...(inside.way === 'user' ? USER_ENTRY : []), '--net', '--']
+  await runCommand('nsenter', [...enter, 'ip', 'link', 'set', 'lo', 'up'], {
+    timeoutMs: TRY_MS,
+    identity: ownerOf(inside),
   })
 }

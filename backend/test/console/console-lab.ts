@@ -43,10 +43,13 @@ export interface ConsoleLab {
   close(): Promise<void>
 }
 
+/** `connectGuest`: the nodes' engine has a way to their ports. */
+export type ConsoleLabParts = Partial<ConsolesDependencies> & Pick<NodeEngine, 'connectGuest'>
+
 /** The gateway alone over a real HTTP server; the header `x-test-user` stands for the cookie. */
 export async function startConsoleLab(
   timing: ConsolesDependencies['timing'] = {},
-  more: (folder: string) => Promise<Partial<ConsolesDependencies>> = async () => ({}),
+  more: (folder: string) => Promise<ConsoleLabParts> = async () => ({}),
 ): Promise<ConsoleLab> {
   const folder = await mkdtemp(join(tmpdir(), 'sbx-console-'))
   await chmod(folder, 0o711) // guacd is another user
@@ -59,7 +62,7 @@ export async function startConsoleLab(
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
   const consoles = createConsoles({
-    engine: engineOver(nodes, listeners),
+    engine: { ...engineOver(nodes, listeners), ...(parts.connectGuest ? { connectGuest: parts.connectGuest } : {}) },
     log: createLog('silent'),
     originAllowed: (request) => request.headers.origin === origin,
     mayOpen: (...about) => rules.mayOpen(...about),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  type ConsoleMode,
   type ConsoleRequest,
   consoleRequestSchema,
   consoleTicketSchema,
@@ -8,7 +9,8 @@ import {
 } from '../../domain/console.js'
 import { SandlabError } from '../../domain/error.js'
 import type { NodeId } from '../../domain/ids.js'
-import { nodeRefuses } from '../../domain/node.js'
+import { sshRefusalOf } from '../../domain/image.js'
+import { type NodeRecord, nodeRefuses } from '../../domain/node.js'
 import { keysForText } from '../../hosts/keymap.js'
 import { route } from '../route.js'
 import { labOf, type Lab } from '../services.js'
@@ -28,7 +30,7 @@ export const consoleRoutes = [
     params: nodeParams,
     body: consoleRequestSchema,
     answer: { status: 201, schema: consoleTicketSchema },
-    errors: ['not_found', 'console_not_available'],
+    errors: ['not_found', 'console_not_available', 'too_many_viewers', 'unsupported'],
     audit: 'console.open',
     async handle(context) {
       const { services, subject, body } = context
@@ -39,11 +41,7 @@ export const consoleRoutes = [
         throw new SandlabError('console_not_available', `${record.name}: ${refusal}`, { hint: 'Start it first.' })
       }
       const { consoles } = labOf(services)
-      if (body.kind === 'ssh' && !consoles.hasSsh) {
-        throw new SandlabError('console_not_available', `${record.name} has no SSH console here.`, {
-          hint: 'Its serial line and its screen need no network.',
-        })
-      }
+      if (body.kind === 'ssh') refuseSsh(labOf(services), record, body.mode)
       const { kind, mode } = body
       const chosen = await engineFor(labOf(services), record.id, body)
       context.about({ type: 'node', id: record.id, name: record.name, details: { kind, mode, engine: chosen.engine } })
@@ -161,6 +159,21 @@ export const consoleRoutes = [
     },
   }),
 ]
+
+/** An SSH session is one person's own shell: nobody looks on, and there must be somebody to sign in as. */
+function refuseSsh({ consoles, store }: Lab, { name, imageId }: NodeRecord, mode: ConsoleMode): void {
+  const image = store.data.images.find(({ id }) => id === imageId)
+  const refusal = consoles.hasSsh ? sshRefusalOf(image) : 'This SandLabX has none; the log of its start says why.'
+  if (refusal !== null) {
+    throw new SandlabError('unsupported', `There is no SSH console of ${name}. ${refusal}`, {
+      hint: 'Its serial line and its screen need no network.',
+    })
+  }
+  if (mode === 'control') return
+  throw new SandlabError('unsupported', `An SSH session on ${name} is one person's own; nobody else can watch it.`, {
+    hint: 'Watch its serial line or its screen, or open an SSH console to type in.',
+  })
+}
 
 /** A recorded screen comes through Guacamole, whatever was wished for: nothing else can be recorded and played again. */
 async function engineFor({ consoles, recordings }: Lab, nodeId: NodeId, { kind, engine }: ConsoleRequest) {
