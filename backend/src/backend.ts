@@ -25,6 +25,7 @@ import { procedures } from './disks/procedures.js'
 import { createBus } from './events/bus.js'
 import { createSockets } from './events/sockets.js'
 import type { NodeEngine } from './hosts/engine.js'
+import { connectBroker } from './hosts/broker-client.js'
 import { createProcessEngine } from './hosts/process-engine.js'
 import { sweepImageFolders } from './images/staging.js'
 import { createUploads } from './images/uploads.js'
@@ -304,6 +305,7 @@ async function makeLab(
       dataDir: config.dataDir,
       log,
       accelerator: config.accelerator,
+      ...(config.broker === undefined ? {} : { broker: connectBroker(config.broker) }),
     }))
   closing.push(() => engine.close())
   const operations = createOperations({ store, bus, log })

@@ -45,6 +45,8 @@ const environmentSchema = z.object({
     .default(''),
   /** Folders, comma-separated, without whose mounts it does not start: in a container, where they would be lost with it. */
   SANDLABX_MUST_BE_MOUNTED: z.string().default(''),
+  /** The socket of the broker (`compose.isolated.yml`); with it each node's QEMU is in a container of its own. */
+  SANDLABX_BROKER: z.string().min(1).optional(),
   /** An external PostgreSQL; without it one is started under `state/postgres`. */
   DATABASE_URL: z.string().optional(),
   /** Where a guacd for the screens may be, `host:port`; `none`: screens are always shown directly. */
@@ -87,6 +89,8 @@ export interface Config {
   /** Without a slash at its end; '' at the root. */
   basePath: string
   mustBeMounted: string[]
+  /** The broker's socket; undefined: QEMUs are processes of ours. */
+  broker: string | undefined
   databaseUrl: string | undefined
   cpus: number
 }
@@ -137,6 +141,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     guacd: guacdOf(env.SANDLABX_GUACD),
     basePath: env.SANDLABX_BASE_PATH,
     mustBeMounted: list(env.SANDLABX_MUST_BE_MOUNTED),
+    broker: env.SANDLABX_BROKER,
     databaseUrl: env.DATABASE_URL ?? databaseUrlOf(env),
     cpus: availableParallelism(),
   }

@@ -8,6 +8,20 @@ describe('the check of isolation', () => {
     expect(isolationFinding(best)).toMatchObject({ state: 'ok', hint: null })
   })
 
+  const contained = { ...best, internet: { ok: false, reason: 'No network.' }, containers: { ok: true } } as const
+
+  it('is well in containers, in which there is no internet by design', () => {
+    const finding = isolationFinding(contained)
+    expect(finding).toMatchObject({ state: 'ok', hint: null })
+    expect(finding.message).toMatch(/container of its own.*internet are refused\. No network/)
+  })
+
+  it('has failed where containers can not be made', () => {
+    const finding = isolationFinding({ ...contained, containers: { ok: false, reason: 'The broker is silent.' } })
+    expect(finding).toMatchObject({ state: 'failed', message: expect.stringContaining('The broker is silent.') })
+    expect(finding.hint).toMatch(/docker compose logs broker/)
+  })
+
   it.each([
     [{ ...best, users: 'backend' } as const, /every disk and the state/, /as root or with Compose/],
     [{ ...best, users: 'shared' } as const, /other nodes' disks/, /65,536/],

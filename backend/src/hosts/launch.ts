@@ -115,7 +115,10 @@ interface Circumstances extends QemuStart {
 }
 
 async function runUntilReady(context: EngineContext, run: Run, circumstances: Circumstances): Promise<Run> {
-  const starting = await context.housing.start(run, circumstances)
+  const starting = await context.housing.start(run, circumstances).catch(async (error: unknown) => {
+    await removeRunDir(run.paths)
+    throw error
+  })
   context.live.set(run.id, run)
   try {
     await Promise.race([ready(context, run, starting, circumstances), starting.failed])

@@ -7,6 +7,8 @@ import type { Logger } from '../system/log.js'
 import type { AcceleratorSetting } from './accelerator.js'
 import { adoptAll } from './adopt.js'
 import { agentStateOf } from './agent-line.js'
+import type { BrokerClient } from './broker-client.js'
+import { createContainerHousing } from './container-housing.js'
 import { EngineError, type EngineCapabilities, type EngineNode, type NodeEngine } from './engine.js'
 import { sweepEphemeralDisks } from './ephemeral-disk.js'
 import { makeAllWhole } from './freezer.js'
@@ -41,6 +43,8 @@ export interface ProcessEngineDependencies {
   nodeUids?: UidRange | undefined
   /** Default: tried out. */
   separation?: Separation
+  /** Each QEMU in a container of its own, which this one makes. Default: as a process of ours. */
+  broker?: BrokerClient
   timings?: Partial<Timings>
 }
 
@@ -57,7 +61,8 @@ const CAPABILITIES: EngineCapabilities = {
 }
 
 /**
- * Runs each node as a QEMU process of this machine, which outlives the backend and is found again by the next one.
+ * Runs each node as a QEMU process of this machine, or in a container of its own; it outlives the backend and is found
+ * again by the next one.
  * When this resolves, everything that runs has been adopted. Throws EngineError `unsupported` for a data folder with
  * too long a path; without QEMU it opens all the same, and `probe()` says what is missing.
  */
@@ -124,10 +129,14 @@ async function openContext(
   const binary = dependencies.binary ?? 'qemu-system-x86_64'
   requireShortPaths(layout)
   await openFolders(layout, dataDir, worker, log)
-  const separation = dependencies.separation ?? (await findSeparation(worker))
+  const { broker } = dependencies
+  // A container has a network of its own, and its QEMU needs no other.
+  const separation = broker ? 'none' : (dependencies.separation ?? (await findSeparation(worker)))
   const uids = 'nodeUids' in dependencies ? dependencies.nodeUids : nodeUids()
   const users = worker && uids ? createNodeUsers(layout, uids) : undefined
-  const housing = createProcessHousing({ binary, dataDir, worker, users, separation })
+  const housing = broker
+    ? createContainerHousing({ broker, layout, users, log })
+    : createProcessHousing({ binary, dataDir, worker, users, separation })
   const host = await openHost({
     setting: dependencies.accelerator ?? 'auto',
     binary,

@@ -50,8 +50,8 @@ async function placeSeed(path: string, seed: GuestSeed, worker: Identity | undef
 
 /** After the end: sockets, seed, pid and the disks' links go; the logs and `launch.json` stay until the next start. */
 export async function tidyRunDir(paths: RunPaths): Promise<void> {
-  for (const path of [paths.qmp, paths.serial, paths.agent, paths.vnc, paths.pid, paths.seed])
-    await rm(path, { force: true })
+  const { qmp, serial, agent, vnc, pid, seed } = paths
+  for (const path of [qmp, serial, agent, vnc, pid, seed, paths.arguments, paths.alive]) await rm(path, { force: true })
   await rm(paths.disks, { recursive: true, force: true })
 }
 

@@ -27,6 +27,9 @@ export interface RunPaths {
   pid: string
   /** Links to the disks as they are called now: disk-names.ts. */
   disks: string
+  /** For a QEMU in a container: its arguments, and what it holds as long as it lives (sign-of-life.ts). */
+  arguments: string
+  alive: string
   /** QEMU's own folder. */
   io: string
   qmp: string
@@ -53,6 +56,8 @@ export function runPathsIn(dir: string): RunPaths {
     qemuLog: qemuLog(dir),
     pid: pidFile(dir),
     disks: `${dir}/disks`,
+    arguments: `${dir}/arguments`,
+    alive: `${dir}/alive`,
     io,
     qmp: qmpSocket(io),
     serial: serialSocket(io),

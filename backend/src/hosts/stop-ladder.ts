@@ -36,14 +36,22 @@ export async function stopRun(context: EngineContext, run: Run, grace: Grace): P
   run.phase = 'stopping'
   run.reason = null
   await noteStopAsked(context, run)
-  const ended =
+  const ended = await climb(context, run, grace).catch((error: unknown) => {
+    run.rung = null
+    throw error
+  })
+  if (ended) return { node: ended, how: rungOf(run) }
+  run.rung = null
+  throw new EngineError('engine', 'QEMU did not end, not even by SIGKILL: it hangs in the kernel.', { retry: true })
+}
+
+async function climb(context: EngineContext, run: Run, grace: Grace): Promise<EngineNode | null> {
+  return (
     (await askGuest(context, run, grace)) ??
     (await quitQemu(context, run)) ??
     (await signalRun(context, run, 'sigterm', 'SIGTERM')) ??
     (await signalRun(context, run, 'sigkill', 'SIGKILL'))
-  if (ended) return { node: ended, how: rungOf(run) }
-  run.rung = null
-  throw new EngineError('engine', 'QEMU did not end, not even by SIGKILL: it hangs in the kernel.', { retry: true })
+  )
 }
 
 /** So that a backend that is started again knows an asked end from a crash. */

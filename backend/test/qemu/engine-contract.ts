@@ -196,7 +196,7 @@ export function describeEngine(name: string, make: () => Promise<EngineUnderTest
       const { node, ms } = await told
       expect(ms).toBeLessThan(NOTICED_WITHIN_MS)
       expect(node).toMatchObject({ phase: 'failed', ended: { how: 'crashed' }, pid: null })
-      expect(node.reason).toMatch(/SIGKILL/)
+      expect(node.reason).toMatch(/SIGKILL|killed/)
       await untilLogHas(spec.id, lab.greeting)
       await expect(lab.engine.console(spec.id, 'serial')).rejects.toMatchObject({ code: 'not-found' })
       expect((await lab.engine.start({ ...spec, generation: 2 }, key()).wait()).phase).toBe('running')
