@@ -1,15 +1,19 @@
 import { open, rm, type FileHandle } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { QmpClient } from '../system/qmp.js'
 import { EngineError, type NodeSpec } from './engine.js'
 import { engineErrorOf } from './jobs.js'
-import { untilMigrated } from './memory.js'
+import { copyMemory } from './memory-copy.js'
+import { positionOf, untilMigrated } from './memory.js'
 import { MEMORY_HEADER_BYTES, memoryMisfit } from './memory-header.js'
 import type { EngineContext, Run } from './run.js'
 import { pathInQemu } from './run-paths.js'
 import { inOverlays } from './snapshot-files.js'
+
+/** A copy whose other end is gone ends by that. */
+const COPY_NOTICES_MS = 1000
 
 /** Before QEMU is started: throws EngineError `bad-memory` when the saved memory is missing or is of another machine. */
 export async function requireFittingMemory(context: EngineContext, spec: NodeSpec, args: string[]): Promise<void> {
@@ -37,20 +41,39 @@ export async function loadMemory(
 ): Promise<void> {
   const path = join(run.paths.io, 'memory')
   const file = await openMemory(context, memoryFile)
+  const far = new AbortController()
+  let sent = Promise.resolve()
   try {
+    await file.read(Buffer.alloc(MEMORY_HEADER_BYTES), 0, MEMORY_HEADER_BYTES) // the copy begins behind it
     await client.run('migrate-incoming', { uri: `unix:${pathInQemu(context.dataDir, path)}` })
-    const sent = pipeline(file.createReadStream({ start: MEMORY_HEADER_BYTES, autoClose: false }), connect(path))
+    sent = copyMemory(file.fd, await connected(path), far.signal)
     sent.catch(() => undefined) // QEMU's own word says more
-    await untilMigrated(client, context.closed)
+    await untilMigrated(client, context.closed, () => positionOf(file))
     await sent
   } catch (error) {
-    const failure = engineErrorOf(error)
+    const failure = await blame(engineErrorOf(error), sent)
     if (failure.retry) throw failure // the engine was closed, or the host's disk hangs: nothing is known of the memory
     throw badMemory(failure.message, error)
   } finally {
+    far.abort()
     await file.close()
     await rm(path, { force: true })
   }
+}
+
+/** What is cut short because its copy was killed, or never began, is no bad memory. QEMU is the first to notice. */
+async function blame(failure: EngineError, sent: Promise<void>): Promise<EngineError> {
+  const copy = await Promise.race([sent.then(() => failure, engineErrorOf), delay(COPY_NOTICES_MS, failure)])
+  return copy.retry ? copy : failure
+}
+
+/** Nothing is read of it. */
+function connected(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path).pause()
+    socket.once('error', reject)
+    socket.once('connect', () => resolve(socket))
+  })
 }
 
 async function openMemory(context: EngineContext, memoryFile: string): Promise<FileHandle> {

@@ -6,6 +6,7 @@ import { copyBack, dropLayer, holdGuest, returnToOverlay, writesTo } from './dis
 import { EngineError } from './engine.js'
 import { writeLaunchRecord } from './launch-record.js'
 import { flushAhead, removeLayerFile } from './live-layer.js'
+import { endSaving } from './memory.js'
 import type { EngineContext, Run } from './run.js'
 
 /** First part of a release, while the guest runs and may be stopped by anybody: the layer's content into the overlay. */
@@ -52,6 +53,7 @@ export async function hold(run: Run, client: QmpClient): Promise<void> {
 
 export async function letGo(context: EngineContext, run: Run, client: QmpClient): Promise<void> {
   if (!run.launch.held) return
+  await endSaving(client)
   await client.run('cont')
   run.launch = { ...run.launch, held: false }
   await writeLaunchRecord(run.paths.launch, run.launch)
