@@ -10,18 +10,23 @@ import { findNode } from './names.js'
 import { takeTerminal, type RawTerminal } from './raw-terminal.js'
 import { verb, type Run } from './run.js'
 
-/** console: the terminal of the person becomes the serial console of a node. */
+/** console, ssh: the terminal of the person becomes the serial console of a node, or a shell on it. */
 export function addConsoleCommand(program: Command, io: Io): void {
   program
     .command('console <node>')
     .description("attach this terminal to a node's serial console; Ctrl-] detaches")
     .option('--view', 'only watch')
     .option('--take', 'take control at once, whoever has it')
-    .action(verb(io, consoleSchema, attach))
+    .action(verb(io, consoleSchema, (run, options, name: string) => attach(run, { ...options, kind: 'serial' }, name)))
+  program
+    .command('ssh <node>')
+    .description('open a shell on a node over SSH, by a key that SandLabX gave it; Ctrl-] leaves')
+    .action(verb(io, z.object({}), (run, _options, name: string) => attach(run, SSH, name)))
 }
 
 const consoleSchema = z.object({ view: z.boolean().default(false), take: z.boolean().default(false) })
-type ConsoleOptions = z.infer<typeof consoleSchema>
+type ConsoleOptions = z.infer<typeof consoleSchema> & { kind: 'serial' | 'ssh' }
+const SSH: ConsoleOptions = { kind: 'ssh', view: false, take: false }
 
 /** After the network or the backend went away, each wait before the next try; then we give up. */
 const RETRY_AFTER_MS = [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000, 8000, 8000]
@@ -36,7 +41,7 @@ async function attach(run: Run, options: ConsoleOptions, name: string): Promise<
   }
   if (!io.stdin.isTTY || !io.stdout.isTTY) {
     throw new SandlabError('bad_request', 'A console needs a terminal, and this is none.', {
-      hint: `Read what it shows with "sandlabx log ${name}".`,
+      hint: options.kind === 'ssh' ? 'Run it in a terminal.' : `Read what it shows with "sandlabx log ${name}".`,
     })
   }
   const client = await run.client()
@@ -76,7 +81,9 @@ class Attachment {
 
   async run(): Promise<void> {
     let end = await this.#connectOnce(false)
-    for (let tries = 0; end === 'lost' && tries < RETRY_AFTER_MS.length && !this.#left.signal.aborted;) {
+    // A lost shell does not come back: another one would be a surprise.
+    const retries = this.#options.kind === 'ssh' ? 0 : RETRY_AFTER_MS.length
+    for (let tries = 0; end === 'lost' && tries < retries && !this.#left.signal.aborted;) {
       this.#terminal.note('The connection is lost; trying again. Ctrl-] detaches.')
       // Ctrl-] ends the wait.
       await pause(RETRY_AFTER_MS[tries], undefined, { signal: this.#left.signal }).catch(() => undefined)
@@ -100,6 +107,7 @@ class Attachment {
     try {
       const session = await openSession(this.#client, this.#terminal, {
         node: this.#node,
+        kind: this.#options.kind,
         mode: this.#options.view ? 'view' : 'control',
         take: this.#options.take && !again,
         drawnBefore: this.#drawn,
@@ -133,6 +141,7 @@ class Attachment {
     this.#terminal.note(describeEnd(this.#node.name, end, this.#signal))
     this.#terminal.restore()
     if (this.#signal !== undefined) throw new SandlabError('cancelled', `Ended by ${this.#signal}.`)
+    if (typeof end === 'object' && end.code === CLOSE.finished) return
     if (end === 'lost') throw new SandlabError('unreachable', `The console of ${this.#node.name} is lost.`)
     if (typeof end === 'object') throw refusal(this.#node.name, end)
   }

@@ -36,8 +36,12 @@ describe('describeViewers', () => {
     [[viewer('me', { mode: 'view' }), viewer('bert', { writer: true })], 'You watch. Also here: bert (types).'],
     [
       // On the screen everybody in control writes; that is no reason why we can't.
-      [viewer('me', { writer: true }), viewer('carla', { kind: 'screen', writer: true })],
-      'You type. Also here: carla (on the screen).',
+      [
+        viewer('me', { writer: true }),
+        viewer('carla', { kind: 'screen', writer: true }),
+        viewer('dora', { kind: 'ssh' }),
+      ],
+      'You type. Also here: carla (on the screen), dora (over SSH).',
     ],
   ])('%#: says who types', (viewers, words) => expect(describeViewers(viewers, 'me')).toBe(words))
 })

@@ -8,6 +8,7 @@ export type SessionEnd = 'detached' | 'node-stopped' | 'lost' | { code: number; 
 
 export interface SessionOptions {
   node: { id: string; name: string }
+  kind: 'serial' | 'ssh'
   mode: ConsoleMode
   take: boolean
   /** What was drawn last by an earlier connection of this attachment; that part of the replay is not drawn again. */
@@ -31,7 +32,7 @@ export async function openSession(
   options: SessionOptions,
 ): Promise<ConsoleSession> {
   const session = new ConsoleSession(terminal, options)
-  session.begin(await openSerial(client, options.node.id, options.mode, session))
+  session.begin(await openSerial(client, options.node.id, options, session))
   return session
 }
 
@@ -124,7 +125,7 @@ export class ConsoleSession implements SerialListener {
     if (!this.#connection || this.#viewerId === undefined) return
     if (this.#options.take) this.#connection.tell({ type: 'take-control' })
     this.resized()
-    if (this.#viewers.length > 0) this.#terminal.note(describeViewers(this.#viewers, this.#viewerId))
+    if (this.#viewers.length > 0) this.#tellWhoIsHere(this.#viewers, this.#viewerId)
   }
 
   #see(viewers: Viewer[]): void {
@@ -132,7 +133,12 @@ export class ConsoleSession implements SerialListener {
     this.#viewers = viewers
     if (this.#viewerId === undefined) return
     const text = describeViewers(viewers, this.#viewerId)
-    if (text !== describeViewers(before, this.#viewerId)) this.#terminal.note(text)
+    if (text !== describeViewers(before, this.#viewerId)) this.#tellWhoIsHere(viewers, this.#viewerId)
+  }
+
+  /** Not over a shell of one's own, which nobody else sees. */
+  #tellWhoIsHere(viewers: Viewer[], ownId: string): void {
+    if (this.#options.kind === 'serial') this.#terminal.note(describeViewers(viewers, ownId))
   }
 
   #draw(bytes: Buffer, drawn: () => void): void {
@@ -172,6 +178,7 @@ export function describeViewers(viewers: Viewer[], ownId: string): string {
     .filter((viewer) => viewer.id !== ownId)
     .map((viewer) => {
       if (viewer.kind === 'screen') return `${viewer.login} (on the screen)`
+      if (viewer.kind === 'ssh') return `${viewer.login} (over SSH)`
       return viewer.writer ? `${viewer.login} (types)` : `${viewer.login} (watches)`
     })
   const company = others.length > 0 ? ` Also here: ${others.join(', ')}.` : ' Nobody else is here.'

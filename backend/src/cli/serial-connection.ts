@@ -12,7 +12,7 @@ import {
 import { SandlabError } from '../domain/error.js'
 import type { Client } from './client.js'
 
-/** One open serial WebSocket. */
+/** One open WebSocket of a terminal: a serial line, or a shell over SSH, which speaks the same way. */
 export interface SerialConnection {
   type(bytes: Buffer): void
   tell(message: SerialClientMessage): void
@@ -63,15 +63,10 @@ const serverMessageSchema = z.discriminatedUnion('type', [
 export async function openSerial(
   client: Client,
   nodeId: string,
-  mode: ConsoleMode,
+  { kind, mode }: { kind: 'serial' | 'ssh'; mode: ConsoleMode },
   listener: SerialListener,
 ): Promise<SerialConnection> {
-  const ticket = await client.send(
-    'POST',
-    `/api/nodes/${nodeId}/consoles`,
-    { kind: 'serial', mode },
-    consoleTicketSchema,
-  )
+  const ticket = await client.send('POST', `/api/nodes/${nodeId}/consoles`, { kind, mode }, consoleTicketSchema)
   const url = `${client.target.url.replace(/^http/, 'ws')}${ticket.url}`
   const socket = new WebSocket(url, {
     headers: { authorization: `Bearer ${client.target.token}` },

@@ -138,8 +138,12 @@ class Terminal {
 
 /** A shell on a new terminal that runs the command, and then says how it ended and how it left the terminal. */
 function runConsole(...args: string[]): Terminal {
+  return runOnTerminal('console', 'web-1', ...args)
+}
+
+function runOnTerminal(...args: string[]): Terminal {
   const command = `"$0" "$@"; echo "exit=$?"; stty -a; echo "${ALL_SAID}"; read -r -t 20`
-  const argv = [process.execPath, sources.path('cli/main.js'), 'console', 'web-1', ...args]
+  const argv = [process.execPath, sources.path('cli/main.js'), ...args]
   const pty = spawn('bash', ['--norc', '-c', command, ...argv], {
     cols: 100,
     rows: 30,
@@ -376,3 +380,40 @@ async function childrenOf(pid: number): Promise<number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
   return text.trim().split(' ').map(Number)
 }
+
+describe('sandlabx ssh', () => {
+  async function shell() {
+    const terminal = runOnTerminal('ssh', 'web-1')
+    const line = await nextLine()
+    const own = viewer({ kind: 'ssh' })
+    line.tell({ type: 'hello', viewerId: 'me', mode: 'control', replayBytes: 0, recorded: false })
+    line.tell({ type: 'viewers', viewers: [own, viewer({ id: 'bert', login: 'bert', kind: 'ssh' })] })
+    line.ws.send(Buffer.from('anna@web-1:~$ '))
+    await terminal.sees('anna@web-1:~$ ')
+    return { terminal, line }
+  }
+
+  it('is a shell of one’s own, which ends well when the shell does', async () => {
+    const { terminal, line } = await shell()
+    terminal.pty.write('exit\r')
+    await until(
+      () => line.typed === 'exit\r',
+      () => JSON.stringify(line.typed),
+    )
+    line.ws.send(Buffer.from('The session has ended.\r\n'))
+    line.ws.close(CLOSE.finished, 'the SSH session has ended')
+    await isRestored(terminal)
+    expect(api.requests.at(-1)?.body).toEqual({ kind: 'ssh', mode: 'control' })
+    expect(terminal.seen).toContain('The session has ended.')
+    expect(terminal.seen).not.toContain('Also here')
+    expect(terminal.seen).toContain('exit=0')
+  })
+
+  it('does not open another shell by itself when the connection is lost', async () => {
+    const { terminal, line } = await shell()
+    line.ws.terminate()
+    await isRestored(terminal)
+    expect(terminal.seen).toContain('exit=1')
+    expect(lines).toHaveLength(1)
+  })
+})

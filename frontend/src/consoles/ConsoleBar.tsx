@@ -6,6 +6,7 @@ import {
   IconArrowsMinimize,
   IconDeviceDesktop,
   IconLetterCase,
+  IconPrompt,
   IconTerminal2,
 } from '@tabler/icons-react'
 import type { ReactNode, Ref } from 'react'
@@ -52,6 +53,7 @@ interface Props {
 const KINDS = [
   { kind: 'serial', word: 'Serial', Icon: IconTerminal2 },
   { kind: 'screen', word: 'Screen', Icon: IconDeviceDesktop },
+  { kind: 'ssh', word: 'SSH', Icon: IconPrompt },
 ] as const
 
 /** One slim line over a console: what it is, who is here, who types, and what the guest can't be told by keys. */
@@ -63,19 +65,24 @@ export function ConsoleBar({ ref, ...props }: Props) {
       {props.title !== null && <NodeSign node={node} stale={props.stale} title={props.title} />}
       {onKindChange && (
         <fieldset className={classes['kinds']} aria-label="Kind of console">
-          {KINDS.map(({ kind: one, word, Icon }) => (
-            <button
-              key={one}
-              type="button"
-              className={classes['kind']}
-              aria-pressed={one === kind}
-              aria-label={word}
-              onClick={() => onKindChange(one)}
-            >
-              <Icon size={14} stroke={1.6} aria-hidden />
-              <span className={classes['word']}>{word}</span>
-            </button>
-          ))}
+          {KINDS.map(({ kind: one, word, Icon }) => {
+            const refusal = one === 'ssh' ? (node.sshRefusal ?? null) : null
+            return (
+              <Tooltip key={one} label={refusal} disabled={refusal === null}>
+                <button
+                  type="button"
+                  className={classes['kind']}
+                  aria-pressed={one === kind}
+                  aria-label={word}
+                  aria-disabled={refusal === null ? undefined : true}
+                  onClick={refusal === null ? () => onKindChange(one) : undefined}
+                >
+                  <Icon size={14} stroke={1.6} aria-hidden />
+                  <span className={classes['word']}>{word}</span>
+                </button>
+              </Tooltip>
+            )
+          })}
         </fieldset>
       )}
       <RecordingSign state={props.recording} />

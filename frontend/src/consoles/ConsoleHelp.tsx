@@ -16,7 +16,7 @@ const NOTES = {
     'One person types at a time. The line does not tell the guest how large your terminal is: when an editor looks broken, use “Send size”.',
   screen:
     'One person types at a time; who comes to another’s node sees first and may take control. What the browser keeps for itself (Ctrl+W, Alt+Tab) is under “Send keys”; in full screen most of it reaches the guest. Are characters wrong? Set the keyboard layout on the node’s settings, or switch to Direct, which sends key positions. There is no shared clipboard: guests have no agent for one. “Type text” brings text in; what the guest itself copies comes out where it can say so.',
-  ssh: 'A terminal of your own on the node, over its network: what happens here is not on the serial line.',
+  ssh: 'A shell of your own on the node: nobody else sees it, and it ends when this console is closed. SandLabX signs in by a key of its own that it gave the node when it was made; the node needs no internet for it.',
 } as const
 
 /** The keys that are not the guest's. */
@@ -28,7 +28,7 @@ export function ConsoleHelp({ kind, onClose }: { kind: ConsoleKind; onClose: () 
           <kbd>{RELEASE_CHORD}</kbd>
         </dt>
         <dd>gives the keyboard back to the page; all other keys belong to the guest</dd>
-        {kind === 'serial' &&
+        {kind !== 'screen' &&
           SERIAL_KEYS.map(([keys, what]) => (
             <div key={keys} className={classes['pair']}>
               <dt>

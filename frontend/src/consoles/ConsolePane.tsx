@@ -6,7 +6,7 @@ import type { ConsoleApi } from './console-api.js'
 import dark from './console-dark.module.css'
 import { ConsoleHelp } from './ConsoleHelp.js'
 import classes from './ConsolePane.module.css'
-import type { ConsoleHandle, ConsoleViewProps } from './console-view.js'
+import { type ConsoleHandle, type ConsoleViewProps, KIND_WORDS } from './console-view.js'
 import { OverlayTargetProvider } from './overlay-target.js'
 import { watchRecording } from './recording-sign.js'
 import { TypeTextDialog } from './TypeTextDialog.js'
@@ -45,7 +45,8 @@ export interface ConsolePaneProps {
 
 /** One console with its bar. Needs a parent with a height. */
 export function ConsolePane(props: ConsolePaneProps) {
-  const { node, kind, mode, api, stale = false, active = true } = props
+  const { node, kind, api, stale = false, active = true } = props
+  const mode = kind === 'ssh' ? 'control' : props.mode // nobody looks on at another's own shell
   const pane = useRef<HTMLElement>(null)
   const bar = useRef<HTMLDivElement>(null)
   const [handle, setHandle] = useState<ConsoleHandle | null>(null)
@@ -56,7 +57,7 @@ export function ConsolePane(props: ConsolePaneProps) {
   const [state, { onRecording, ...events }] = usePaneState(`${node.id} ${kind} ${mode}`)
   const fullScreen = useFullScreen(pane)
   const { engine: wantedEngine } = useConsoleSettings()
-  const wanted = node.actions.console === null
+  const wanted = node.actions.console === null && !(kind === 'ssh' && node.sshRefusal)
   const isLive = state.connection.phase === 'live'
   const people = wanted && isLive ? state : NO_ONE
   useNudge(node.status === 'running', state)
@@ -79,7 +80,7 @@ export function ConsolePane(props: ConsolePaneProps) {
     <section
       ref={pane}
       className={classes['pane']}
-      aria-label={`${node.name}, ${kind === 'serial' ? 'serial console' : 'screen'}`}
+      aria-label={`${node.name}, ${KIND_WORDS[kind]}`}
       data-connection={wanted ? state.connection.phase : 'off'}
       data-typing={typing || undefined}
       onPointerMove={() => setTyping(false)}
@@ -99,7 +100,7 @@ export function ConsolePane(props: ConsolePaneProps) {
               idleKeys={state.idleKeys}
               recording={wanted && isLive ? state.recording : null}
               onKindChange={props.onKindChange}
-              onModeChange={props.onModeChange}
+              onModeChange={kind === 'ssh' ? undefined : props.onModeChange}
               onTypeText={() => setDialog('type')}
               onHelp={() => setDialog('help')}
               onSendKeys={({ label, keys }) => {
@@ -114,10 +115,16 @@ export function ConsolePane(props: ConsolePaneProps) {
             onFocus={() => setKeyboard(true)}
             onBlur={({ currentTarget, relatedTarget }) => setKeyboard(currentTarget.contains(relatedTarget))}
           >
-            <div className={classes['picture']} data-old={!(wanted && isLive) || undefined}>
+            <div className={classes['picture']} data-old={!(isReadable(state) || (wanted && isLive)) || undefined}>
               <Suspense>
-                {kind === 'serial' ? (
-                  <SerialConsole {...view} ref={setHandle} lastOutput={(id, signal) => api.serialLog(id, signal)} />
+                {kind !== 'screen' ? (
+                  <SerialConsole
+                    key={kind}
+                    {...view}
+                    kind={kind}
+                    ref={setHandle}
+                    lastOutput={kind === 'serial' ? (id, signal) => api.serialLog(id, signal) : undefined}
+                  />
                 ) : (
                   <>
                     {!wanted && <LastScreen node={node} api={api} />}
@@ -128,6 +135,7 @@ export function ConsolePane(props: ConsolePaneProps) {
             </div>
             <Veil
               node={node}
+              refusal={kind === 'ssh' ? (node.sshRefusal ?? null) : null}
               connection={state.connection}
               startPending={props.startPending ?? false}
               onStart={() => props.onStart(node)}
@@ -148,6 +156,11 @@ export function ConsolePane(props: ConsolePaneProps) {
       <div ref={setOverlays} />
     </section>
   )
+}
+
+/** It has come to its own end: what it said last is there to be read. */
+function isReadable({ connection }: PaneState): boolean {
+  return connection.phase === 'ended' && connection.next === 'again'
 }
 
 /** A node that is seen to run now need not be waited for any longer. */

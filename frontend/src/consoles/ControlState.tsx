@@ -28,7 +28,7 @@ export function ControlState({ handle, kind, mode, viewers, selfId, idleKeys, on
       </output>
     )
   }
-  if (!handle || handle.kind !== kind) return null
+  if (!handle || handle.kind !== kind || kind === 'ssh') return null // each has an SSH session of his own
   const here = viewers.filter((viewer) => viewer.kind === kind)
   const writer = here.find((viewer) => viewer.writer)
   const isMine = writer?.id === selfId

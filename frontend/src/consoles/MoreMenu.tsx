@@ -45,7 +45,7 @@ export function MoreMenu({ kind, mode, handle, isLive, mayType, onModeChange, on
         </BarButton>
       </Menu.Target>
       <Menu.Dropdown>
-        {kind === 'serial' && handle?.kind === 'serial' && <SerialItems handle={handle} mayType={mayType} />}
+        {kind !== 'screen' && handle && handle.kind !== 'screen' && <SerialItems handle={handle} mayType={mayType} />}
         {kind === 'screen' && handle?.kind === 'screen' && <ScreenItems handle={handle} isLive={isLive} />}
         {onModeChange && (
           <MenuAction
@@ -71,13 +71,15 @@ function SerialItems({ handle, mayType }: { handle: SerialHandle; mayType: boole
       <MenuAction icon={IconSearch} onClick={handle.find}>
         Find…
       </MenuAction>
-      <MenuAction
-        icon={IconRulerMeasure}
-        reason={mayType ? null : 'You do not have control.'}
-        onClick={handle.sendSize}
-      >
-        Send size (types stty)
-      </MenuAction>
+      {handle.kind === 'serial' && (
+        <MenuAction
+          icon={IconRulerMeasure}
+          reason={mayType ? null : 'You do not have control.'}
+          onClick={handle.sendSize}
+        >
+          Send size (types stty)
+        </MenuAction>
+      )}
       <MenuAction icon={IconFileText} onClick={() => handle.save('text')}>
         Save what was said
       </MenuAction>

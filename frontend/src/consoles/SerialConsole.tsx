@@ -8,21 +8,23 @@ import { attachSerial, type SerialSession } from './serial-session.js'
 import { SerialSearch } from './SerialSearch.js'
 import { useConsoleSettings } from './settings.js'
 import { copySelection, isCopyKey, isFindKey, isPasteKey } from './terminal-clipboard.js'
-import { skippedNote, TERMINAL_RESET } from './terminal-notes.js'
+import { skippedNote, TERMINAL_EASED, TERMINAL_RESET } from './terminal-notes.js'
 import { TerminalMenu } from './TerminalMenu.js'
 import type { SerialTerminal } from './terminal.js'
 import { useConnection } from './use-connection.js'
 import { useTerminal } from './use-terminal.js'
 
 export interface SerialConsoleProps extends ConsoleViewProps {
+  /** An SSH session speaks the same way, and is one's own from its first line on. */
+  kind: 'serial' | 'ssh'
   /** What the line said last, for a node that does not run. */
-  lastOutput: (nodeId: string, signal: AbortSignal) => Promise<string>
+  lastOutput: ((nodeId: string, signal: AbortSignal) => Promise<string>) | undefined
   ref?: Ref<SerialHandle>
 }
 
-/** A node's serial line in an xterm. Loaded when it is needed. */
+/** A node's serial line, or a shell on it over SSH, in an xterm. Loaded when it is needed. */
 export default function SerialConsole({ ref, ...props }: SerialConsoleProps) {
-  const { nodeId, mode, wanted, nodeName } = props
+  const { nodeId, mode, kind, wanted, nodeName } = props
   const [host, setHost] = useState<HTMLElement | null>(null)
   const [session, setSession] = useState<SerialSession>()
   const [searching, setSearching] = useState(false)
@@ -38,7 +40,10 @@ export default function SerialConsole({ ref, ...props }: SerialConsoleProps) {
       if (!terminal) return () => {} // there is one whenever there is a key
       const attached = attach(socket, terminal, {
         ...props,
-        onHello: live,
+        onHello() {
+          if (kind === 'ssh') terminal.xterm.write(TERMINAL_EASED) // the one before may have ended in an editor
+          live()
+        },
       })
       setSession(attached)
       return () => {
@@ -53,7 +58,7 @@ export default function SerialConsole({ ref, ...props }: SerialConsoleProps) {
   useImperativeHandle<SerialHandle, SerialHandle>(
     ref,
     () => ({
-      kind: 'serial',
+      kind,
       focus: () => terminal?.xterm.focus(),
       takeControl() {
         session?.tell({ type: 'take-control' })
@@ -68,10 +73,10 @@ export default function SerialConsole({ ref, ...props }: SerialConsoleProps) {
       save(how) {
         if (!terminal) return
         const content = new Blob([terminal.transcript(how)], { type: 'text/plain;charset=utf-8' })
-        download(fileName(nodeName, 'serial', how === 'text' ? 'txt' : 'ansi'), content)
+        download(fileName(nodeName, kind, how === 'text' ? 'txt' : 'ansi'), content)
       },
     }),
-    [terminal, session, nodeName],
+    [terminal, session, kind, nodeName],
   )
 
   return (
@@ -151,7 +156,9 @@ function useKeyboard(
 /** A node that does not run still shows what it said last. */
 function useLastOutput(terminal: SerialTerminal | undefined, props: SerialConsoleProps): void {
   const { nodeId, wanted } = props
-  const lastOutput = useEffectEvent(props.lastOutput)
+  const lastOutput = useEffectEvent(
+    async (id: string, signal: AbortSignal) => (await props.lastOutput?.(id, signal)) ?? '',
+  )
   useEffect(() => {
     if (!terminal || wanted) return undefined
     const asking = new AbortController()

@@ -11,6 +11,8 @@ import { Countdown } from './Countdown.js'
 
 interface Props {
   node: NodeView
+  /** Why there is no such console of this node at all. */
+  refusal?: string | null
   connection: ConnectionState
   startPending: boolean
   onStart: () => void
@@ -20,7 +22,15 @@ interface Props {
 
 /** What is said in the middle of a console that is not live. Nothing over a live one. */
 export function Veil(props: Props) {
-  const { node, connection } = props
+  const { node, connection, refusal } = props
+  if (refusal) {
+    return (
+      <Middle>
+        <span className={classes['what']}>There is no SSH console of {node.name}</span>
+        <span className={classes['detail']}>{refusal}</span>
+      </Middle>
+    )
+  }
   if (node.actions.console !== null) {
     return (
       <Middle>
@@ -59,6 +69,16 @@ function Waiting({ node, connection, onRetry }: Pick<Props, 'node' | 'onRetry'> 
 }
 
 function Ended({ connection, onRetry, onSignIn }: Pick<Props, 'onRetry' | 'onSignIn'> & { connection: In<'ended'> }) {
+  if (connection.next === 'again') {
+    return (
+      <Middle low>
+        <span className={classes['what']}>{connection.reason}</span>
+        <BarButton label="Connect once more" wide urgent onClick={onRetry}>
+          Open a new one
+        </BarButton>
+      </Middle>
+    )
+  }
   return (
     <Middle>
       <span className={classes['what']}>{connection.reason}</span>
@@ -76,9 +96,10 @@ function Ended({ connection, onRetry, onSignIn }: Pick<Props, 'onRetry' | 'onSig
   )
 }
 
-function Middle({ children }: { children: ReactNode }) {
+/** `low`: what is under it is to be read. */
+function Middle({ children, low = false }: { children: ReactNode; low?: boolean }) {
   return (
-    <div className={classes['veil']}>
+    <div className={classes['veil']} {...(low ? { style: { placeContent: 'end center' } } : {})}>
       <output className={classes['notice']}>{children}</output>
     </div>
   )

@@ -40,8 +40,9 @@ export function Viewers({ viewers, selfId }: Props) {
 
 /** `ina watches the screen` */
 export function describe({ id, login, kind, mode, writer }: Viewer, selfId: string): string {
-  const place = kind === 'serial' ? 'the serial line' : 'the screen'
   const self = id === selfId
+  if (kind === 'ssh') return self ? 'You work over SSH' : `${login} works over SSH`
+  const place = kind === 'serial' ? 'the serial line' : 'the screen'
   if (writer) return self ? `You type on ${place}` : `${login} types on ${place}`
   if (mode === 'view') return self ? `You watch ${place}` : `${login} watches ${place}`
   return self ? `You are on ${place}` : `${login} is on ${place}`

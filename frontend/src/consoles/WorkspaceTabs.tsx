@@ -5,6 +5,7 @@ import {
   IconDeviceDesktop,
   IconLayoutGrid,
   IconPlus,
+  IconPrompt,
   IconSquare,
   IconTerminal2,
   IconX,
@@ -12,6 +13,7 @@ import {
 import { Mark } from '../components/Mark.js'
 import { NODE_STATUS } from '../components/node-status.js'
 import { BarButton } from './BarButton.js'
+import { KIND_WORDS } from './console-view.js'
 import dark from './console-dark.module.css'
 import classes from './ConsoleWorkspace.module.css'
 import {
@@ -33,6 +35,8 @@ interface Props {
   onOpen: (tab: ConsoleTab) => void
   onChange: (layout: ConsoleLayout) => void
 }
+
+const KIND_ICONS = { serial: IconTerminal2, screen: IconDeviceDesktop, ssh: IconPrompt } as const
 
 const PANES: Record<PaneCount, { label: string; Icon: typeof IconSquare }> = {
   1: { label: 'One console', Icon: IconSquare },
@@ -92,8 +96,8 @@ interface TabProps {
 
 function Tab({ tab, node, stale, pane, isFocused, onShow, onClose }: TabProps) {
   const name = node?.name ?? 'Unknown node'
-  const kind = tab.kind === 'serial' ? 'serial console' : 'screen'
-  const Icon = tab.kind === 'serial' ? IconTerminal2 : IconDeviceDesktop
+  const kind = KIND_WORDS[tab.kind]
+  const Icon = KIND_ICONS[tab.kind]
   const { word, shape, tone } = NODE_STATUS[node?.status ?? 'unknown']
   return (
     <li className={classes['tab']} data-seen={pane >= 0 || undefined} data-focus={isFocused || undefined}>

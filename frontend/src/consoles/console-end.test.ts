@@ -25,6 +25,8 @@ describe('when a console ends', () => {
     expect(afterClose(CLOSE.notAllowed)).toMatchObject({ follow: 'stop', next: 'none' })
     expect(afterClose(CLOSE.tooManyViewers)).toMatchObject({ follow: 'stop', next: 'retry' })
     expect(afterClose(CLOSE.takenOver)).toMatchObject({ follow: 'stop', next: 'retry' })
+    expect(afterClose(CLOSE.finished)).toMatchObject({ follow: 'stop', next: 'again' })
+    expect(afterRefusal(refusal('unsupported'))).toMatchObject({ follow: 'stop', next: 'none' })
     expect(afterClose(1008)).toMatchObject({ follow: 'stop', next: 'retry' })
     expect(afterRefusal(refusal('not_signed_in'))).toMatchObject({ follow: 'stop', next: 'sign-in' })
     expect(afterRefusal(refusal('not_found'))).toMatchObject({ follow: 'stop', reason: 'because of not_found' })

@@ -2,7 +2,7 @@ import { CLOSE } from '@domain/console-codes.js'
 import { codeOf, messageOf } from './console-api.js'
 
 /** What can be done about a console that has ended for good. */
-export type NextStep = 'start' | 'sign-in' | 'retry' | 'none'
+export type NextStep = 'start' | 'sign-in' | 'retry' | 'again' | 'none'
 
 /** What follows when a console's connection ends or can't be opened. */
 export type Outcome =
@@ -33,6 +33,8 @@ export function afterClose(code: number): Outcome {
       return { follow: 'stop', next: 'retry', reason: 'Somebody else has taken this console over.' }
     case CLOSE.tooManyViewers:
       return { follow: 'stop', next: 'retry', reason: 'Too many people have consoles of this node open.' }
+    case CLOSE.finished:
+      return { follow: 'stop', next: 'again', reason: 'The SSH session has ended.' }
     case CLOSE.reopen:
       return { follow: 'retry', reason: 'Recording was switched. The console comes back.' }
     case CLOSE.unavailable:
@@ -56,6 +58,7 @@ export function afterRefusal(error: unknown): Outcome {
     case 'password_change_required':
       return { follow: 'stop', next: 'sign-in', reason }
     case 'not_found':
+    case 'unsupported':
     case 'not_allowed':
       return { follow: 'stop', next: 'none', reason }
     case 'console_not_available':

@@ -54,6 +54,32 @@ describe('what is said over a console that is not live', () => {
     expect(screen.getByText("The node can't be started while it is being created.")).toBeTruthy()
   })
 
+  it('says why a node has no SSH console, whether it runs or not', () => {
+    const reason = 'Its image takes no keys.'
+    for (const status of ['running', 'stopped'] as const) {
+      const { unmount } = show(
+        <Veil
+          node={node(1, status)}
+          refusal={reason}
+          connection={{ phase: 'off' }}
+          startPending={false}
+          {...{ onStart, onRetry, onSignIn }}
+        />,
+      )
+      expect(screen.getByText(reason)).toBeTruthy()
+      expect(screen.queryByRole('button')).toBeNull()
+      unmount()
+    }
+  })
+
+  it('lets one open another session when one has come to its end', async () => {
+    onRetry.mockClear()
+    veil(node(1, 'running'), { phase: 'ended', reason: 'The SSH session has ended.', next: 'again' })
+    await userEvent.click(screen.getByRole('button', { name: 'Open a new one' }))
+    expect(onRetry).toHaveBeenCalledTimes(1)
+    onRetry.mockClear()
+  })
+
   it('does not start twice', async () => {
     onStart.mockClear()
     veil(node(1, 'stopped'), { phase: 'off' }, true)
@@ -116,6 +142,26 @@ describe('who is here and who types', () => {
     show(<Viewers viewers={viewers} selfId="ann" />)
     const names = screen.getAllByRole('listitem').map((item) => item.getAttribute('aria-label'))
     expect(names).toEqual(['You type on the serial line', 'ina watches the screen'])
+  })
+
+  it('does not ask whose an SSH session is: each has one of his own', () => {
+    const viewers = [viewer('ann', { kind: 'ssh', writer: true }), viewer('ina', { kind: 'ssh', writer: true })]
+    show(
+      <>
+        <Viewers viewers={viewers} selfId="ann" />
+        <ControlState
+          handle={{ ...handle, kind: 'ssh' }}
+          kind="ssh"
+          mode="control"
+          viewers={viewers}
+          selfId="ann"
+          idleKeys={0}
+        />
+      </>,
+    )
+    const names = screen.getAllByRole('listitem').map((item) => item.getAttribute('aria-label'))
+    expect(names).toEqual(['You work over SSH', 'ina works over SSH'])
+    expect(screen.queryByRole('status')).toBeNull()
   })
 
   it('lets one take control from another and give it back', async () => {

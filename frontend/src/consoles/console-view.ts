@@ -26,9 +26,9 @@ export interface ConsoleViewProps extends ConsoleEvents {
   openSocket: (ticket: ConsoleTicket) => WebSocket
 }
 
-/** What the bar asks of a serial console. */
+/** What the bar asks of a serial console, or of an SSH console, which is a terminal as well. */
 export interface SerialHandle {
-  kind: 'serial'
+  kind: 'serial' | 'ssh'
   focus: () => void
   takeControl: () => void
   releaseControl: () => void
@@ -46,5 +46,8 @@ export interface ScreenHandle {
   releaseControl: () => void
   savePicture: () => void
 }
+
+/** A console's kind in the names of things. */
+export const KIND_WORDS = { serial: 'serial console', screen: 'screen', ssh: 'SSH console' } as const
 
 export type ConsoleHandle = SerialHandle | ScreenHandle

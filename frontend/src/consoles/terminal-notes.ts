@@ -1,6 +1,9 @@
 /** RIS: clears the terminal and puts it into its first state. */
 export const TERMINAL_RESET = '\u001bc'
 
+/** Out of an editor's screen, its mouse and its colours; what was said stays. */
+export const TERMINAL_EASED = '\u001b[?1049l\u001b[!p\u001b[?1000;1002;1003;1006;2004l\u001b[0m'
+
 const SOFT = '\u001b[0;2;3m'
 const PLAIN = '\u001b[0m'
 
