@@ -1,22 +1,27 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readlink, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openHostKeys } from '../../src/consoles/ssh/host-keys.js'
+import { type LabKey, openLabKey } from '../../src/consoles/ssh/lab-key.js'
+import { CLOSE } from '../../src/domain/console.js'
 import { nodeIdSchema } from '../../src/domain/ids.js'
-import { overlayFileName } from '../../src/domain/layout.js'
+import { layoutOf, overlayFileName } from '../../src/domain/layout.js'
 import type { NodeEngine, NodeSpec } from '../../src/hosts/engine.js'
 import type { SnapshotRequest } from '../../src/hosts/engine-disks.js'
 import { readLaunchRecord } from '../../src/hosts/launch-record.js'
 import { runCommand } from '../../src/system/command.js'
 import { hashGuestPassword } from '../../src/system/crypt-password.js'
+import { createLog } from '../../src/system/log.js'
+import { startConsoleLab } from '../console/console-lab.js'
 import { provideImageFiles } from '../support/built-images.js'
 import { compileSources, type CompiledSources } from '../support/compiled-backend.js'
 import { specOver } from '../support/node-spec.js'
 import { untilSeen } from '../support/until.js'
 import { openTerminal, type GuestTerminal } from './guest-terminal.js'
-import { createProcessLab, type ProcessLab } from './process-lab.js'
+import { createProcessLab, pidOf, statusField, type ProcessLab } from './process-lab.js'
 
 jest.setTimeout(600_000)
 
@@ -36,6 +41,7 @@ describe('the agent of a real guest', () => {
   let scratch: string
   let compiled: CompiledSources
   let backend: ChildProcess | undefined
+  let key: LabKey
   beforeAll(async () => {
     scratch = await mkdtemp(join(tmpdir(), 'sbx-agent-'))
     compiled = await compileSources(['domain', 'system', 'state', 'storage', 'hosts'])
@@ -44,7 +50,9 @@ describe('the agent of a real guest', () => {
     expect(image.guestAgent).toBe(true)
     engine = await lab.open()
     const id = nodeIdSchema.parse(randomUUID())
-    const seed = { instanceId: id, hostName: 'agent', user: 'student', sshKeys: [] }
+    await mkdir(layoutOf(scratch).state)
+    key = await openLabKey(layoutOf(scratch))
+    const seed = { instanceId: id, hostName: 'agent', user: 'student', sshKeys: [key.publicKey] }
     spec = specOver(image, id, {
       memoryMib: image.minimumMemoryMib,
       directBoot: image.directBoot,
@@ -104,6 +112,41 @@ describe('the agent of a real guest', () => {
     await rm(raw)
     return { faults: check, needsReplay: /^Filesystem features:.*\bneeds_recovery\b/m.test(stdout) }
   }
+
+  it('has a shell over SSH, through its own QEMU and past everything else', async () => {
+    const layout = layoutOf(scratch)
+    const log = createLog('silent')
+    const consoles = await startConsoleLab({}, async () => ({
+      engine,
+      ssh: {
+        key,
+        hostKeys: await openHostKeys({ layout, log, exists: () => true }),
+        accountOf: () => ({ name: 'agent', user: 'student' }),
+        timing: { patienceMs: GUEST_MS },
+      },
+    }))
+    try {
+      const client = await consoles.open(consoles.subject('ann'), consoles.addNode({ id: spec.id }), 'ssh')
+      const shows = (pattern: RegExp) =>
+        untilSeen(String(pattern), async () => pattern.test(client.bytes.toString()), GUEST_MS).catch((error) => {
+          throw new Error(client.bytes.toString(), { cause: error })
+        })
+      client.tell({ type: 'resize', columns: 101, rows: 31 })
+      await shows(/\$ $/)
+      client.type('stty size; id -un; who am i\r')
+      await shows(/31 101\r\nstudent\r\n[^]*10\.0\.2\.2/)
+      const pipes = await pipesInto(pidOf(await engine.inspect(spec.id)))
+      expect(pipes).toEqual(pipes.map(() => ({ rights: '0000000000000000', isRoot: false })))
+      expect(pipes.length).toBeGreaterThan(0)
+      // The same port of this machine is nobody's.
+      await expect(runCommand('bash', ['-c', '</dev/tcp/127.0.0.1/20022'], { timeoutMs: 5000 })).rejects.toThrow()
+      client.type('exit\r')
+      expect(await client.closed).toMatchObject({ code: CLOSE.finished })
+      await untilSeen('no pipe left', async () => (await pipesInto(pidOf(await engine.inspect(spec.id)))).length === 0)
+    } finally {
+      await consoles.close()
+    }
+  })
 
   it('writes everything out before a snapshot: its file system is clean without its journal, and writes go on', async () => {
     const request = requestOf({ freeze: true })
@@ -175,6 +218,20 @@ describe('the agent of a real guest', () => {
     const clock = Number((await terminal.run('date +%s')).trim())
     expect(Math.abs(clock - Date.now() / 1000)).toBeLessThan(NEAR_SECONDS)
   })
+
+  /** The processes of ours in QEMU's network: what they may. */
+  async function pipesInto(qemu: number): Promise<{ rights: string; isRoot: boolean }[]> {
+    const network = await readlink(`/proc/${qemu}/ns/net`)
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== String(qemu))
+    const found = pids.map(async (pid) => {
+      const its = await readlink(`/proc/${pid}/ns/net`).catch(() => '') // it may have ended
+      if (its !== network) return []
+      const rights = await statusField(Number(pid), 'CapEff').catch(() => '')
+      const users = await statusField(Number(pid), 'Uid').catch(() => '')
+      return rights === '' ? [] : [{ rights, isRoot: /^0\s/.test(users) }]
+    })
+    return (await Promise.all(found)).flat()
+  }
 
   /** What the disk stands on now, nearest first. */
   async function layersNow(): Promise<string[]> {
