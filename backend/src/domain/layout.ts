@@ -81,6 +81,7 @@ export const memoryFileName = (snapshotId: string) => `memory_${snapshotId}.bin`
 export const memoryFile = (l: Layout, snapshotId: string) => `${l.overlays}/${memoryFileName(snapshotId)}`
 /** A suspended node's memory; the id is the suspend's own. */
 export const suspendedFileName = (suspendId: string) => `suspended_${suspendId}.bin`
+export const isSuspendedName = (name: string) => /^suspended_[0-9a-f-]{36}\.bin$/.test(name)
 /** Of one operation: on the overlays' file system, so that a rename publishes what is finished. */
 export const overlayStagingDir = (l: Layout) => `${l.overlays}/.staging`
 /** While a running node's disk is frozen, its newest writes are here: never swept, taken back before its next start. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { imageIdSchema, nodeIdSchema, userIdSchema } from './ids.js'
 
-/** A disk file in the managed folders that no record names and no named file stands on. */
+/** A disk file in the managed folders that no record names and no named file stands on; or the memory of a guest. */
 export const orphanSchema = z
   .object({
     /** `/overlays/…` or `/images/…`, as records show paths. */
@@ -13,7 +13,7 @@ export const orphanSchema = z
     virtualSizeBytes: z.number().nullable(),
     format: z.enum(['qcow2', 'raw', 'unknown']),
     changedAt: z.iso.datetime(),
-    kind: z.enum(['disk', 'snapshot', 'drive', 'other']),
+    kind: z.enum(['disk', 'snapshot', 'drive', 'memory', 'other']),
     /** From the record beside it. */
     formerly: z
       .object({ nodeName: z.string(), nodeId: nodeIdSchema, ownerId: userIdSchema, ownerLogin: z.string().nullable() })

@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 
 import { readdir } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
 import { isSandlabError } from '../domain/error.js'
-import { ephemeralDir, liveLayersDir, type Layout } from '../domain/layout.js'
+import { ephemeralDir, isSuspendedName, liveLayersDir, type Layout } from '../domain/layout.js'
 import { createBreather } from '../system/breather.js'
 import { errnoOf } from '../system/durable-file.js'
 import { parseQcow2Header, type Qcow2Header } from '../system/qcow2.js'
@@ -54,6 +54,16 @@ export async function scanDisks(layout: Layout): Promise<FoundDisk[]> {
     }
   }
   return found
+}
+
+/** The memories of suspended guests, each as what it is: no disk, whatever is in it. */
+export async function scanMemories(layout: Layout): Promise<FoundDisk[]> {
+  const names = await plainNames(layout.overlays, isSuspendedName)
+  return names.flatMap((name) => {
+    const found = lookAtDisk(layout, 'overlays', name)
+    const nothing = { format: 'unknown', virtualSizeBytes: null, backingName: null, backingPath: null } as const
+    return found ? [{ ...found, ...nothing, fault: 'it is the memory of a suspended guest, no disk' }] : []
+  })
 }
 
 /** One of them; undefined when there is no plain file of that name. */
@@ -223,11 +233,13 @@ function headerOf(path: string): Qcow2Header | undefined {
   }
 }
 
-async function diskNames(folder: string): Promise<string[]> {
+const diskNames = (folder: string) => plainNames(folder, isDiskName)
+
+async function plainNames(folder: string, isOurs: (name: string) => boolean): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return []
     throw error
   })
   // Before anything is opened: to open a device can already do something to it.
-  return entries.filter((entry) => entry.isFile() && DISK_NAME.test(entry.name)).map(({ name }) => name)
+  return entries.filter((entry) => entry.isFile() && isOurs(entry.name)).map(({ name }) => name)
 }

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { link, mkdir, readdir, rename, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
-import { overlayFile, overlayFileName } from '../../src/domain/layout.js'
+import { overlayFile, overlayFileName, suspendedFileName } from '../../src/domain/layout.js'
 import type { Operation } from '../../src/domain/operation.js'
 import type { Orphan } from '../../src/domain/storage.js'
 import { listTrash } from '../../src/storage/trash-store.js'
@@ -121,6 +122,25 @@ describe('discarding an orphan', () => {
     const [entry] = await listTrash(layout())
     expect(entry).toMatchObject({ reason: 'orphan', actorLogin: admin.login, node: { id: node.id } })
     expect(entry?.files.map(({ name }) => name)).toEqual([overlayFileName(node.id), `node_${node.id}.json`])
+  })
+
+  it('lists the memory of a guest that no record names, never attaches it, and takes it to the trash and back', async () => {
+    const name = suspendedFileName(randomUUID())
+    const path = `/overlays/${name}`
+    await writeFile(join(layout().overlays, name), Buffer.alloc(8192, 7)) // as long as a raw disk could be
+    expect(await orphan(path)).toMatchObject({ kind: 'memory', format: 'unknown', virtualSizeBytes: null })
+    expect((await orphan(path))?.fault).toMatch(/memory of a suspended guest/)
+    const attached = await admin.send('POST', '/api/storage/attach', { path, name: 'never' })
+    expect([attached.status, attached.body.error.code]).toEqual([403, 'path_not_allowed'])
+
+    const { status, body } = await admin.send('POST', '/api/storage/discard', { path })
+    expect(status).toBe(202)
+    expect(await ended(body.operation.id)).toMatchObject({ state: 'succeeded' })
+    expect(await orphan(path)).toBeUndefined()
+    const entry = (await listTrash(layout())).find(({ files }) => files.some((file) => file.name === name))!
+    const restored = await admin.send('POST', `/api/trash/${entry.id}/restore`, {})
+    expect(await ended(restored.body.operation.id)).toMatchObject({ state: 'succeeded' })
+    expect(await orphan(path)).toMatchObject({ kind: 'memory', sizeBytes: 8192 })
   })
 
   it.each([

@@ -162,6 +162,25 @@ describe('a suspended node', () => {
     })
   })
 
+  it('has a memory that is nobody\'s orphan, neither while the node is there nor beside its kept disk', async () => {
+    const admin = await lab.person('administrator')
+    const strays = async () =>
+      (await admin.send('GET', '/api/storage/orphans')).body.orphans.filter(
+        ({ kind }: { kind: string }) => kind === 'memory',
+      )
+    const id = await suspendedNode()
+    const memory = `/overlays/${record(id).suspended!.memoryFile}`
+    expect(await strays()).toEqual([])
+    const discarded = await admin.send('POST', '/api/storage/discard', { path: memory })
+    expect([discarded.status, discarded.body.error.code]).toEqual([409, 'storage_in_use'])
+    await teacher.send('DELETE', `/api/nodes/${id}`)
+    expect(await memories()).toHaveLength(1)
+    expect(await strays()).toEqual([])
+    await rm(`${layout().overlays}/node_${id}.json`)
+    expect(await strays()).toMatchObject([{ path: memory }])
+    await rm(`${layout().overlays}/${memory.split('/').at(-1)}`)
+  })
+
   it('goes to the trash with its memory, and comes back suspended', async () => {
     const id = await suspendedNode()
     expect((await teacher.send('DELETE', `/api/nodes/${id}?deleteStorage=true`)).status).toBe(204)

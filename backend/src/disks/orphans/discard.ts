@@ -9,15 +9,15 @@ import { trashEntrySchema } from '../../domain/trash.js'
 import type { Actor, NodesContext } from '../../nodes/context.js'
 import { layerFiles, nodeStorageSchema, removeRecords, storageOf } from '../../nodes/node-storage.js'
 import { goneFrom, layersOfKeptDisks } from '../../nodes/unused-layers.js'
-import { scanDisks } from '../../storage/orphan-scan.js'
+import { scanDisks, scanMemories } from '../../storage/orphan-scan.js'
 import { isInTrash, moveToTrash, purgeTrash, trashIdOf } from '../../storage/trash-store.js'
 import { errorOf } from '../../transactions/operation-record.js'
 import type { Procedure } from '../../transactions/procedure.js'
 import { onlyOne } from './attach.js'
 import { inUse, refuseOpen } from './attach-source.js'
-import { findOrphans, type FoundOrphan } from './orphans.js'
+import { findDiscardable, type FoundOrphan } from './orphans.js'
 import { refusalIn } from '../refusal-in.js'
-import { readStoragePath } from './storage-path.js'
+import { readDiscardPath } from './storage-path.js'
 
 const intentSchema = z.object({
   entry: trashEntrySchema,
@@ -45,7 +45,7 @@ export function discardProcedure(context: NodesContext): Procedure<DiscardIntent
       { type: 'trash', id: entry.id },
       { type: 'disk', id: `discard:${shown}`, finalPath: `/overlays/.trash/${entry.id}` },
     ],
-    around: (intent, work) => onlyOne(context, readStoragePath(layout, intent.shown).absolute, action(intent), work),
+    around: (intent, work) => onlyOne(context, readDiscardPath(layout, intent.shown).absolute, action(intent), work),
     steps: [
       {
         title: 'Looking whether it is free',
@@ -67,7 +67,7 @@ export function discardProcedure(context: NodesContext): Procedure<DiscardIntent
         title: 'Moving it to the trash',
         async do({ entry, shown, storage }, op) {
           const [disk] = entry.files
-          const { absolute } = readStoragePath(layout, shown)
+          const { absolute } = readDiscardPath(layout, shown)
           // Tried again by a later start: another discard may have moved it by then.
           if (disk && !(await exists(absolute)) && !(await isInTrash(layout, entry.id, disk.name))) {
             return purgeTrash(layout, entry.id)
@@ -124,7 +124,7 @@ export async function planDiscard(context: NodesContext, path: string, actor: Ac
 
 async function prepareDiscard(context: NodesContext, path: string, actor: Actor): Promise<DiscardIntent> {
   const { layout, store } = context
-  const read = readStoragePath(layout, path)
+  const read = readDiscardPath(layout, path)
   if (read.place === 'outside') {
     throw new SandlabError('path_not_allowed', `${read.shown} is in none of our folders: it is not ours to discard.`, {
       hint: 'Remove it yourself, if it is yours.',
@@ -145,7 +145,7 @@ async function prepareDiscard(context: NodesContext, path: string, actor: Actor)
       id: trashIdOf(at, disk.name.replaceAll(/[^0-9A-Za-z._-]/g, '-').slice(0, 60)),
       at,
       reason: 'orphan',
-      title: former.nodeName === null ? `disk ${disk.name}` : `disk of ${former.nodeName}, kept when it was deleted`,
+      title: titleOf(former, disk.name),
       ownerId: former.ownerId,
       actorLogin: actor.login,
       operationId: null,
@@ -162,16 +162,22 @@ async function prepareDiscard(context: NodesContext, path: string, actor: Actor)
   }
 }
 
+function titleOf({ kind, nodeName }: FoundOrphan['former'], name: string): string {
+  if (kind === 'memory') return `memory of a suspended guest, ${name}`
+  return nodeName === null ? `disk ${name}` : `disk of ${nodeName}, kept when it was deleted`
+}
+
 /** Throws `storage_not_found`, `storage_in_use` when it is not an orphan, or others stand on it. */
 async function requireOrphan(context: NodesContext, shown: string, trashId: string | null): Promise<FoundOrphan> {
   const { operations } = context
   // Our own operation names the file as well.
   const list = () => operations.list().filter(({ resources }) => !resources.some(({ id }) => id === trashId))
-  const orphans = await findOrphans({ ...context, operations: { ...operations, list } })
+  const orphans = await findDiscardable({ ...context, operations: { ...operations, list } })
   const found = orphans.find(({ disk }) => disk.path === shown)
   if (!found) {
-    const isThere = (await scanDisks(context.layout)).some(({ path }) => path === shown)
-    if (isThere) {
+    const { layout } = context
+    const there = [...(await scanDisks(layout)), ...(await scanMemories(layout))]
+    if (there.some(({ path }) => path === shown)) {
       throw new SandlabError('storage_in_use', `${shown} is no orphan: a record names it, or something stands on it.`, {
         hint: 'Delete the node, snapshot or image that it belongs to instead.',
       })

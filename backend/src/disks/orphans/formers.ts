@@ -7,13 +7,14 @@ import type { Layout } from '../../domain/layout.js'
 import type { NodeRecord } from '../../domain/node.js'
 import { rootLayerOf } from '../../domain/snapshot.js'
 import type { LabState } from '../../domain/state.js'
+import type { Orphan } from '../../domain/storage.js'
 import { layerSidecarSchema, nodeSidecarSchema, type LayerSidecar } from '../../state/sidecar-records.js'
 import { readSidecars } from '../../storage/sidecars.js'
 import { listTrash } from '../../storage/trash-store.js'
 
 /** What the records beside a disk tell about it. */
 export interface Former {
-  kind: 'disk' | 'snapshot' | 'drive' | 'other'
+  kind: Orphan['kind']
   nodeName: string | null
   nodeId: NodeRecord['id'] | null
   ownerId: UserId | null
@@ -33,7 +34,7 @@ export interface FormerNodes {
 const NAME = /^(node|layer|drive)_([0-9a-f-]{36})\.qcow2$/
 /** A record has some KiB; whatever is larger is none of ours. */
 const MAX_SIDECAR_BYTES = 4 * 1024 * 1024
-const NOTHING: Former = {
+export const NOTHING: Former = {
   kind: 'other',
   nodeName: null,
   nodeId: null,

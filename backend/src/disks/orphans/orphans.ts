@@ -5,6 +5,7 @@ import { lookAtDisk, scanDisks, unnamedDisks, type FoundDisk } from '../../stora
 import { createBreather } from '../../system/breather.js'
 import { formerNodes, formerOf, type Former, type FormerNodes } from './formers.js'
 import { namedFiles, operationOn } from '../named-files.js'
+import { findLostMemories } from './lost-memories.js'
 
 /** A disk that no record names, with what its record tells. */
 export interface FoundOrphan {
@@ -31,9 +32,14 @@ export async function findOrphans(context: NodesContext): Promise<FoundOrphan[]>
   return orphans.toSorted((one, other) => one.disk.path.localeCompare(other.disk.path))
 }
 
-/** The orphans as the API answers them, and the bytes that they hold: what could be freed. */
+/** The same with lost memories: all that could be freed, which is more than what can be attached. */
+export async function findDiscardable(context: NodesContext): Promise<FoundOrphan[]> {
+  return [...(await findOrphans(context)), ...(await findLostMemories(context))]
+}
+
+/** The orphans as the API answers them, and the bytes that they hold. */
 export async function listOrphans(context: NodesContext): Promise<{ orphans: Orphan[]; totalBytes: number }> {
-  const found = await findOrphans(context)
+  const found = await findDiscardable(context)
   const inodes = new Set<number>()
   let totalBytes = 0
   for (const { disk } of found) {

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, normalize, sep } from 'node:path'
 import { SandlabError } from '../../domain/error.js'
-import type { Layout } from '../../domain/layout.js'
+import { isSuspendedName, type Layout } from '../../domain/layout.js'
 import { isDiskName } from '../../storage/orphan-scan.js'
 
 /** A disk that a person names: in one of our folders, or elsewhere on this machine. */
@@ -22,8 +22,13 @@ export interface PathRights {
   any: boolean
 }
 
+/** As readStoragePath, for what may also be the memory of a suspended guest, which is no disk. */
+export function readDiscardPath(layout: Layout, given: string): StoragePath {
+  return readStoragePath(layout, given, (name) => isDiskName(name) || isSuspendedName(name))
+}
+
 /** Reads a path as people write it; looks at no file. Throws `path_not_allowed` for what is hidden or lies deeper. */
-export function readStoragePath(layout: Layout, given: string): StoragePath {
+export function readStoragePath(layout: Layout, given: string, isOurs = isDiskName): StoragePath {
   if (given.includes('\0')) throw notAllowed(given)
   const path = normalize(given.includes('/') ? given : `/overlays/${given}`)
   if (!isAbsolute(path)) throw notAllowed(given)
@@ -31,7 +36,7 @@ export function readStoragePath(layout: Layout, given: string): StoragePath {
     for (const root of [`/${place}`, layout[place]]) {
       if (!path.startsWith(root + sep)) continue
       const name = path.slice(root.length + 1)
-      if (name !== basename(name) || !isDiskName(name)) throw notAllowed(given)
+      if (name !== basename(name) || !isOurs(name)) throw notAllowed(given)
       return { place, name, absolute: join(layout[place], name), shown: `/${place}/${name}` }
     }
   }

@@ -24,7 +24,7 @@ import type { NodesContext } from '../../nodes/context.js'
 import { createUsageCounter, type UsageCounter } from '../../storage/disk-usage.js'
 import { drivePath } from '../../storage/drive-files.js'
 import { freeSpace, measureSpace } from '../../storage/space.js'
-import { findOrphans } from '../orphans/orphans.js'
+import { findDiscardable } from '../orphans/orphans.js'
 
 /** How long one answer serves all who ask: the page asks at each change. */
 const KEPT_MS = 5000
@@ -51,7 +51,7 @@ export async function lookAtSpace(context: NodesContext): Promise<SpaceReport> {
   const snapshots = await snapshotSpace(context, counter)
   const nodes = await Promise.all(data.nodes.map((node) => nodeSpace(context, node, counter)))
   const trashBytes = await counter.folder(trashDir(layout))
-  const orphans = await findOrphans(context)
+  const orphans = await findDiscardable(context)
   const orphanBytes = await sum(orphans.map(({ disk }) => counter.file(`${layout[disk.place]}/${disk.name}`)))
   const folders = [overlayStagingDir, liveLayersDir, ephemeralDir, imageStagingDir, quarantineDir]
   const stagingBytes = await sum(folders.map((folder) => counter.folder(folder(layout))))

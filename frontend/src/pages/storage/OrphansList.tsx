@@ -21,7 +21,13 @@ const TestBootDialog = lazy(async () => ({
   default: (await import('../../test-boot/TestBootDialog.js')).TestBootDialog,
 }))
 
-const KINDS: Record<Orphan['kind'], string> = { disk: 'Disk', snapshot: 'Snapshot', drive: 'Drive', other: 'File' }
+const KINDS: Record<Orphan['kind'], string> = {
+  disk: 'Disk',
+  snapshot: 'Snapshot',
+  drive: 'Drive',
+  memory: 'Memory of a suspended guest',
+  other: 'File',
+}
 
 interface Asking {
   what: 'attach' | 'discard' | 'boot'
@@ -158,6 +164,7 @@ function Remarks({ orphan: { fault, backing } }: { orphan: Orphan }) {
 
 function wasWords({ kind, formerly, snapshotName, format }: Orphan): string {
   const what = snapshotName ? `Snapshot ${snapshotName}` : KINDS[kind]
+  if (kind === 'memory') return what
   if (!formerly) return `${what}, ${format === 'unknown' ? 'unknown format' : format}, of nobody known`
   return `${what} of ${formerly.nodeName}${formerly.ownerLogin ? `, ${formerly.ownerLogin}` : ''}`
 }
