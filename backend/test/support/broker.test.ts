@@ -8,6 +8,8 @@ import Docker from 'dockerode'
 import { createBroker } from '../../src/broker/broker.js'
 import { listen } from '../../src/broker/listen.js'
 import { findPlace } from '../../src/broker/place.js'
+import { nodeIdSchema } from '../../src/domain/ids.js'
+import { connectBroker } from '../../src/hosts/broker-client.js'
 import { startFakeDocker, type FakeDocker } from './fake-docker.js'
 
 const UIDS = { first: 1_900_000_000, count: 65_536 }
@@ -226,6 +228,41 @@ describe('the broker', () => {
       () => undefined,
     )
     expect((await call('/create', CREATE)).status).toBe(204)
+  })
+})
+
+describe("the backend's side of it", () => {
+  const ask = (client = connectBroker(socket)) => ({
+    create: () => client.ask('create', { ...CREATE, node: nodeIdSchema.parse(NODE) }),
+    start: () => client.ask('start', { node: nodeIdSchema.parse(NODE) }),
+    remove: () => client.ask('remove', { node: nodeIdSchema.parse(NODE) }, { patient: false }),
+    fault: () => client.fault(),
+  })
+
+  it('asks, and says what was refused in the words of the engine', async () => {
+    expect(await ask().fault()).toBeUndefined()
+    await ask().create()
+    await ask().start()
+    expect(docker.containers.get(NAME)?.isRunning).toBe(true)
+    await expect(ask().create()).rejects.toMatchObject({ code: 'locked', retry: false })
+    docker.breakDown()
+    await expect(ask().remove()).rejects.toMatchObject({
+      code: 'engine',
+      retry: true,
+      message: expect.stringContaining('no space left'),
+    })
+  })
+
+  it('waits for a broker that is being started again, and says so where there is none', async () => {
+    await new Promise((resolve) => server.close(resolve))
+    expect(await ask().fault()).toContain('does not answer')
+    await expect(ask().remove()).rejects.toMatchObject({ code: 'engine', message: expect.stringContaining('broker') })
+    const patient = ask().create()
+    const engine = new Docker({ socketPath: docker.socket })
+    const broker = createBroker({ docker: engine, place: await findPlace(engine, 'own'), uids: UIDS })
+    server = await listen(broker, socket, () => undefined)
+    await patient
+    expect(docker.containers.has(NAME)).toBe(true)
   })
 })
 
