@@ -24,14 +24,14 @@ describe('a recorded terminal', () => {
 })
 
 describe('the search in a recorded terminal', () => {
-  it('finds a text in whatever pieces and colours it came, with the time and the line', () => {
+  it('finds a text in whatever pieces and colours it came, with its line and the time when all of it was there', () => {
     const recorded = cast(
       [1, 'o', '$ sudo apt in'],
       [2, 'o', '\u001B[1;3'],
       [3, 'o', '2mstall\u001B[0m nginx\r\nReading…'],
     )
     expect(searchCast(recorded, 'APT install nginx')).toEqual([
-      { at: 1, line: '$ sudo apt install nginx', from: 7, to: 24 },
+      { at: 3, line: '$ sudo apt install nginx', from: 7, to: 24 },
     ])
     expect(searchCast(recorded, 'stall')).toMatchObject([{ at: 3 }])
     expect(searchCast(recorded, 'nothing')).toEqual([])

@@ -13,6 +13,7 @@ export type CastEvent =
 
 /** A place where a text was shown. */
 export interface Found {
+  /** When all of it was. */
   at: number
   /** The line that it is in, and where in it the text begins and ends. */
   line: string
@@ -59,7 +60,8 @@ export function searchCast(cast: Cast, wanted: string): Found[] {
   for (const { text, times } of linesOf(cast)) {
     const low = text.toLowerCase()
     for (let from = low.indexOf(needle); from >= 0 && found.length < MAX_FOUND; from = low.indexOf(needle, from + 1)) {
-      found.push({ at: times[from] ?? 0, ...around(text, from, from + needle.length) })
+      const to = from + needle.length
+      found.push({ at: times[to - 1] ?? 0, ...around(text, from, to) })
     }
   }
   return found

@@ -1,6 +1,7 @@
 /* oxlint-disable unicorn/prefer-add-event-listener -- Guacamole's objects are no event targets: one handler each is what they have */
 import Guacamole from 'guacamole-common-js'
 import type { Playback } from './playback.js'
+import { recordedTunnel } from './recorded-tunnel.js'
 
 const TICK_MS = 100
 
@@ -15,7 +16,8 @@ export function createScreenPlayback(
   host: HTMLElement,
   handlers: { onChange: () => void; onError: (message: string) => void },
 ): ScreenPlayback {
-  const recording = new Guacamole.SessionRecording(recorded, 250)
+  const onDamaged = (error: unknown) => handlers.onError(error instanceof Error ? error.message : String(error))
+  const recording = new Guacamole.SessionRecording(recordedTunnel(recorded, onDamaged), 250)
   const display = recording.getDisplay()
   let speed = 1
   let timer: number | undefined
@@ -40,6 +42,7 @@ export function createScreenPlayback(
     handlers.onChange()
   }
   recording.onerror = handlers.onError
+  recording.connect()
 
   function seek(seconds: number): void {
     position = Math.min(Math.max(0, seconds * 1000), duration())
