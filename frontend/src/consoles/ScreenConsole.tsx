@@ -104,6 +104,7 @@ export default function ScreenConsole({ ref, ...props }: ScreenConsoleProps) {
         className={classes['target']}
         data-testid="screen"
         data-engine={engine}
+        data-keys="guest" // a `t` that is typed for the guest, or in vain, is none of the page's shortcuts
         // noVNC's own canvas takes the focus; Guacamole's display has nothing that could.
         tabIndex={engine === 'guacamole' ? 0 : undefined}
         role={engine === 'guacamole' ? 'application' : undefined}

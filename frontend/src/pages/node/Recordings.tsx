@@ -46,8 +46,8 @@ export function Recordings({ node }: { node: NodeView }) {
           <table className={table['table']} aria-labelledby="recordings">
             <thead>
               <tr>
-                <th>Began</th>
                 <th>What</th>
+                <th>Began</th>
                 <th>Who was there</th>
                 <th>Length</th>
                 <th>Size</th>
@@ -82,10 +82,7 @@ function Row({ recording, mayReplay, onDelete }: RowProps) {
   const busy = endedAt === null ? 'It is still going on.' : null
   return (
     <tr>
-      <td data-label="Began" className={table['nowrap']}>
-        <RelativeTime at={startedAt} />
-      </td>
-      <td data-label="What">
+      <td data-lead className={table['strong']}>
         {mayReplay ? (
           <Link to="/recordings/$recordingId" params={{ recordingId: id }}>
             {KINDS[kind]}
@@ -93,6 +90,9 @@ function Row({ recording, mayReplay, onDelete }: RowProps) {
         ) : (
           KINDS[kind]
         )}
+      </td>
+      <td data-label="Began" className={table['nowrap']}>
+        <RelativeTime at={startedAt} />
       </td>
       <td data-label="Who was there">{[...new Set(people.map(({ login }) => login))].join(', ')}</td>
       <td data-label="Length" className={table['nowrap']}>
