@@ -53,7 +53,7 @@ export async function checkFolder(dataDir: string): Promise<{ seen: Seen; findin
 
 /** What need not be named: waits on purpose, or is of no operation. */
 function isFree(file: string): boolean {
-  return /^images\/\.quarantine\/|^overlays\/(stray\.(qcow2|img)|owners\.json)$|^run\/|^state\/(secret|reports\/|screens\/|reports\/|test-boots\/|postgres|audit-spool|console-history-spool|recordings\/|alive|local-token|first-login)/.test(
+  return /^images\/\.quarantine\/|^overlays\/(stray\.(qcow2|img)|owners\.json)$|^run\/|^state\/(secret|reports\/|screens\/|reports\/|test-boots\/|postgres|audit-spool|console-history-spool|ssh-key|ssh-host-keys|recordings\/|alive|local-token|first-login)/.test(
     file,
   )
 }
