@@ -9,6 +9,7 @@ import { liveRun, type EngineContext, type Run } from './run.js'
 import { settleSnapshot, takeSnapshot } from './snapshot-disks.js'
 import type { SnapshotFiles } from './snapshot-files.js'
 import { resultOf, settleSuspend, suspendRun } from './suspend-memory.js'
+import { clientOf, hold } from './take-back.js'
 
 /** What is done with the disks of nodes that run. All throw EngineError. */
 export interface DiskActions {
@@ -19,6 +20,7 @@ export interface DiskActions {
   /** A node that is suspended into this file already is a success. */
   suspend(id: NodeId, memoryFile: string): Promise<SuspendResult>
   settleSuspend(id: NodeId, memoryFile: string): Promise<'none' | 'done'>
+  standStill(id: NodeId): Promise<void>
 }
 
 /** Turns on a node. */
@@ -64,6 +66,12 @@ export function createDiskActions(context: EngineContext, turns: Turns): DiskAct
         .alone(id, () => settleSuspend(context, id, memoryFile))
         .catch((error: unknown) => {
           throw engineErrorOf(qmpFailure('look at its memory', error))
+        }),
+    standStill: (id) =>
+      turns
+        .running(id, (run) => hold(run, clientOf(run)))
+        .catch((error: unknown) => {
+          throw engineErrorOf(qmpFailure('hold it', error))
         }),
     merge: async (id, request) => merges.merge(liveRun(context, id), request, () => freezer.requireThawed(id)),
   }

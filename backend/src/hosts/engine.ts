@@ -53,6 +53,11 @@ export interface NodeEngine extends LiveDisks {
    * `host-unknown` (retry) while QEMU does not answer.
    */
   suspendState(id: NodeId, options: { memoryFile: string }): Promise<'none' | 'done'>
+  /**
+   * Lets a running guest stand still until it is suspended, stopped or resumed, or until an engine is opened anew; it is
+   * shown as running. Rejects with `not-found`, `conflict`, `host-unknown`. Absent: it goes on until its suspend.
+   */
+  standStill?(id: NodeId): Promise<void>
   /** Forgets the node; refuses a running one with `conflict`. Disks are kept unless told (then: moved to the trash). */
   remove(id: NodeId, options: { key: string; disks: 'keep' | 'delete' }): Job<void>
   /** Refused with `not-found` when the node is not running. */

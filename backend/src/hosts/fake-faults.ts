@@ -10,6 +10,7 @@ export type FakeOperation =
   | 'resume'
   | 'suspend'
   | 'suspendState'
+  | 'standStill'
   | 'remove'
   | 'freezeDisk'
   | 'releaseDisk'

@@ -21,10 +21,14 @@ interface FakeMemoryWorld {
 export const fakeMemory = (id: NodeId) => `the memory of ${id}\n`
 
 /** The same files in the same order as the process engine's, and the same refusals. */
-export function createFakeMemory(world: FakeMemoryWorld): Pick<NodeEngine, 'suspend' | 'suspendState'> {
+export function createFakeMemory(world: FakeMemoryWorld): Pick<NodeEngine, 'suspend' | 'suspendState' | 'standStill'> {
   const { machines, faults, jobs } = world
   return {
     suspend: (id, { key, memoryFile }) => jobs.run(`suspend ${id}`, key, () => suspend(world, id, memoryFile)),
+    async standStill(id) {
+      await faults.meet('standStill')
+      requireKnown(requireAlive(machines.of(id)))
+    },
     async suspendState(id, { memoryFile }) {
       await faults.meet('suspendState')
       const path = inOverlays(requireLayout(world), memoryFile)

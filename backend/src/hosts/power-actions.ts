@@ -17,6 +17,7 @@ import { liveRun, nodeAtRest, nodeOfRun, requireKnown, type EngineContext, type 
 import { removeRunDir } from './run-dir.js'
 import { runPathsOf } from './run-paths.js'
 import { createGrace, stopRun, type Grace } from './stop-ladder.js'
+import { clientOf, letGo } from './take-back.js'
 
 type Kind = 'ensure' | 'start' | 'stop' | 'reset' | 'remove' | 'disk'
 
@@ -182,6 +183,7 @@ async function resumeRun(context: EngineContext, run: Run): Promise<EngineNode> 
       run.launch = { ...run.launch, waits: false }
       await writeLaunchRecord(run.paths.launch, run.launch)
     }
+    if (run.launch.held) await letGo(context, run, clientOf(run))
     const node = await goOn(context, run)
     if (run.launch.agentDue) void catchUp(context, run)
     if (node.phase !== 'paused') return node

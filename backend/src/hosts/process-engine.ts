@@ -93,6 +93,7 @@ export async function createProcessEngine(dependencies: ProcessEngineDependencie
     snapshotState: (id, request) => actions.settleSnapshot(id, request),
     suspend: (id, { key, memoryFile }) => jobs.run(`suspend ${id}`, key, () => actions.suspend(id, memoryFile)),
     suspendState: (id, { memoryFile }) => actions.settleSuspend(id, memoryFile),
+    standStill: (id) => actions.standStill(id),
     mergeDown: (id, request) => actions.merge(id, request),
     async console(id, kind) {
       const { paths } = requireLive(context, id)

@@ -4,6 +4,7 @@ import { errnoOf, fsyncDirectory } from '../system/durable-file.js'
 import { EngineError, type SuspendResult } from './engine.js'
 import { qmpFailure } from './guest-input.js'
 import { engineErrorOf } from './jobs.js'
+import { writeLaunchRecord } from './launch-record.js'
 import { saveMemory } from './memory.js'
 import { requireKnown, type EngineContext, type Run } from './run.js'
 import { dropMemory, inOverlays, partOf } from './snapshot-files.js'
@@ -28,6 +29,7 @@ export async function suspendRun(context: EngineContext, run: Run, memoryFile: s
   if (run.phase !== 'running') throw new EngineError('conflict', 'Its guest does not run at this moment.')
   try {
     run.launch = { ...run.launch, saving: memoryFile } // kept with the note that it is held
+    if (run.launch.held) await writeLaunchRecord(run.paths.launch, run.launch)
     await hold(run, client)
     if (!run.launch.held) throw new EngineError('conflict', 'Its guest was paused at this moment.', { retry: true })
     await saveMemory(context, run, client, memoryFile)

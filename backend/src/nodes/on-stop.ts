@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { nodeRunDir, overlayFile, serialLog } from '../domain/layout.js'
@@ -36,6 +37,8 @@ const SHUTDOWNS_AT_ONCE = 16
 /** Two write as fast as a disk takes it; more only make each one slower. */
 const SUSPENDS_AT_ONCE = 2
 const LOOK_MS = 250
+/** For all to stand still; whoever does not by then goes on until its turn. */
+const STILL_MS = 3000
 const BUSY_LOOK_MS = 50
 const BY_SYSTEM = { id: null, login: 'system' }
 
@@ -60,16 +63,41 @@ export async function leaveNodes(context: NodesContext, options: OnStopOptions):
   for (const record of leaving) if (wishOf(record) === 'shutdown') departure.shutDown(record, 'as it is set')
   const noRoom = withoutRoom(suspends, await roomFor(context))
   for (const { record } of noRoom) departure.shutDown(record, 'there is no room for its memory')
-  const saved = departure.suspendAll(suspends.filter((one) => !noRoom.includes(one)))
+  const toSave = suspends.filter((one) => !noRoom.includes(one))
+  const still = Promise.all(toSave.map(({ record }) => holdStill(context, record)))
+  await Promise.race([still, delay(STILL_MS, undefined, { ref: false })])
+  const saved = departure.suspendAll(toSave)
   const over = new AbortController()
   const late = delay(Math.max(0, deadline - performance.now()), undefined, { signal: over.signal }).catch(
     () => undefined,
   )
   await Promise.race([saved.then(() => departure.settled()), late])
   over.abort()
-  report.left = context.store.data.nodes.filter((record) => runs(context, record)).map(({ name }) => name)
+  const left = context.store.data.nodes.filter((record) => runs(context, record))
+  report.left = left.map(({ name }) => name)
+  await Promise.all(left.filter(({ id }) => toSave.some((one) => one.id === id)).map((one) => goOn(context, one)))
   if (report.left.length > 0) context.log.warn({ nodes: report.left }, 'these nodes still run as SandLabX ends')
   return report
+}
+
+/**
+ * All at one moment: those that wait for their turn take no time from those that are saved, and no guest sees another that
+ * is gone already.
+ */
+async function holdStill(context: NodesContext, { id, name }: NodeRecord): Promise<void> {
+  if (context.locks.busy(id) !== undefined) return // what is under way may need it
+  await context.engine.standStill?.(id).catch((error: unknown) => {
+    context.log.debug({ err: error, node: name }, 'a guest goes on until its memory is saved')
+  })
+}
+
+/** One that is left runs on, where nobody ends it with us. */
+async function goOn(context: NodesContext, { id, name }: NodeRecord): Promise<void> {
+  if (!context.engine.standStill || context.locks.busy(id) !== undefined) return
+  await context.engine
+    .resume(id, { key: randomUUID() })
+    .wait()
+    .catch((error: unknown) => context.log.warn({ err: error, node: name }, 'a guest that is left stands still'))
 }
 
 interface Departure {

@@ -1,4 +1,5 @@
 import { appendFile, readdir, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { overlayFile } from '../../src/domain/layout.js'
 import { nodeIdSchema } from '../../src/domain/ids.js'
@@ -162,7 +163,7 @@ describe('a suspended node', () => {
     })
   })
 
-  it('has a memory that is nobody\'s orphan, neither while the node is there nor beside its kept disk', async () => {
+  it("has a memory that is nobody's orphan, neither while the node is there nor beside its kept disk", async () => {
     const admin = await lab.person('administrator')
     const strays = async () =>
       (await admin.send('GET', '/api/storage/orphans')).body.orphans.filter(
@@ -248,6 +249,19 @@ describe('SandLabX that is told to end', () => {
     expect(textsOf(one).join(' ')).toContain('because SandLabX was told to end')
     expect(await post(asked, 'resume')).toMatchObject({ status: 200, body: { node: { status: 'running' } } })
     expect(await serialOf(asked)).toContain('Fake Linux goes on')
+  })
+
+  it('lets all stand still before it saves the first one, and saves those that do not as well', async () => {
+    const ids = [await runningNode(), await runningNode(), await runningNode()]
+    lab.engine.failNext('standStill', new EngineError('host-unknown', 'QEMU does not answer.'))
+    const release = lab.engine.hold('standStill')
+    const ended = restart({ SANDLABX_ON_STOP: 'suspend' })
+    await delay(300) // nothing is to happen in it
+    expect(await memories()).toEqual([])
+    release()
+    await ended
+    for (const id of ids) await until(async () => (await statusOf(id)) === 'running')
+    for (const id of ids) expect(await serialOf(id)).toContain('Fake Linux goes on')
   })
 
   it('shuts down what it can not suspend, and loses nothing', async () => {

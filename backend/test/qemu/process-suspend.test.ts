@@ -73,6 +73,29 @@ describe('a guest that writes without end, suspended', () => {
     await goesOnFrom(kept)
   })
 
+  it('stands still while it waits for its turn, goes on under another backend, and is suspended from there', async () => {
+    await engine.standStill!(guest.node.id)
+    const still = guest.taken()
+    await engine.standStill!(guest.node.id) // once more is no harm
+    expect(await engine.inspect(guest.node.id)).toMatchObject({ phase: 'running' })
+    expect(guest.taken() - still).toBeLessThan(20) // what was under way on its line
+    await engine.close()
+    engine = await lab.open()
+    await guest.goesOn(20)
+
+    await engine.standStill!(guest.node.id)
+    await engine.resume(guest.node.id, { key: 'go' }).wait()
+    await guest.goesOn(20)
+
+    await engine.standStill!(guest.node.id)
+    await suspend()
+    const kept = await numbers()
+    expect(kept).toBeGreaterThanOrEqual(guest.taken())
+    await load(false)
+    await someDots()
+    await goesOnFrom(kept)
+  })
+
   it('is loaded again after QEMU was killed while it loaded; what is cut short is bad memory', async () => {
     const { sizeBytes } = await suspend()
     const kept = await numbers()
