@@ -142,10 +142,14 @@ describe('bad days', () => {
     const second = await openStack({ folder: stack.folder })
     others.push(second)
     await second.tryCompose('up', '-d', '--no-build')
-    const said = await untilSeen('its reason', async () => {
-      const log = await second.compose('logs', '--no-log-prefix', 'backend')
-      return log.includes('in use by another SandLabX') && log
-    })
+    const said = await untilSeen(
+      'its reason',
+      async () => {
+        const log = await second.compose('logs', '--no-log-prefix', 'backend')
+        return log.includes('in use by another SandLabX') && log
+      },
+      REFUSAL_MS,
+    )
     expect(said).toContain('folders of its own')
     expect(said).not.toContain('listens on')
   })
@@ -161,16 +165,22 @@ describe('bad days', () => {
     expect(text).toContain(line)
     await writeFile(file, text.replace(line, instead))
     await other.tryCompose('up', '-d', '--no-build')
-    const said = await untilSeen('its reason', async () => {
-      const log = await other.compose('logs', '--no-log-prefix', 'backend')
-      return log.includes(reason) && log
-    })
+    const said = await untilSeen(
+      'its reason',
+      async () => {
+        const log = await other.compose('logs', '--no-log-prefix', 'backend')
+        return log.includes(reason) && log
+      },
+      REFUSAL_MS,
+    )
     expect(said).toContain('docker-compose.yml')
     expect(said).not.toContain('listens on')
     await other.remove()
   })
 })
 
+/** A database is made before it on a first start; on a busy machine that takes its time. */
+const REFUSAL_MS = 120_000
 const NOTHING = '0000000000000000'
 const [MKNOD, SETPCAP, SYS_ADMIN] = [27n, 8n, 21n]
 
