@@ -1,3 +1,4 @@
+import '@xterm/xterm/css/xterm.css'
 import { TextInput } from '@mantine/core'
 import { useDeferredValue, useEffect, useMemo, useState } from 'react'
 import { consoleFont, createTerminal } from '../consoles/terminal.js'
