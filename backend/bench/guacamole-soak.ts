@@ -23,7 +23,8 @@ export const benches: Bench[] = [
           String(MINUTES * 60_000),
           ...addresses,
         ])
-        const { dropped, frames, slowestMs } = await report(viewers)
+        const { dropped, frames, slowestMs, ends } = await report(viewers)
+        for (const end of ends) process.stderr.write(`  dropped: ${end}\n`)
         const detail = `${cpus().length} CPUs; ${(frames / VIEWERS / MINUTES / 60).toFixed(1)} frames/s each, longest gap ${(slowestMs / 1000).toFixed(1)} s`
         return { ratio: dropped, detail }
       } finally {
@@ -33,9 +34,17 @@ export const benches: Bench[] = [
   },
 ]
 
-function report(child: ChildProcess): Promise<{ dropped: number; frames: number; slowestMs: number }> {
+interface Report {
+  dropped: number
+  frames: number
+  slowestMs: number
+  /** Of each one that was dropped: code, reason, when. */
+  ends: string[]
+}
+
+function report(child: ChildProcess): Promise<Report> {
   return new Promise((resolve, reject) => {
-    child.once('message', (message) => resolve(message as { dropped: number; frames: number; slowestMs: number })) // ours
+    child.once('message', (message) => resolve(message as Report)) // ours
     child.once('exit', (code) => reject(new Error(`the viewers ended with ${code}`)))
   })
 }

@@ -6,13 +6,18 @@ const [origin = '', ms = '', ...addresses] = process.argv.slice(2)
 let dropped = 0
 let frames = 0
 let slowestMs = 0
+const ends: string[] = []
 let isOver = false
 
 const sockets = addresses.map((address) => {
   const ws = new WebSocket(address, { perMessageDeflate: false, headers: { origin } })
   let lastAt = performance.now()
   ws.on('error', () => undefined)
-  ws.on('close', () => (dropped += isOver ? 0 : 1))
+  ws.on('close', (code, reason) => {
+    if (isOver) return
+    dropped += 1
+    ends.push(`${code} ${reason.toString()} after ${Math.round(performance.now() / 1000)} s`)
+  })
   ws.on('message', (data: Buffer) => {
     const sync = /^4\.sync,\d+\.(\d+)/.exec(data.toString('latin1', 0, 64))
     if (!sync) return
@@ -25,6 +30,6 @@ const sockets = addresses.map((address) => {
 })
 setTimeout(() => {
   isOver = true
-  process.send?.({ dropped, frames, slowestMs }, () => process.exit(0))
+  process.send?.({ dropped, frames, slowestMs, ends }, () => process.exit(0))
   for (const ws of sockets) ws.terminate()
 }, Number(ms))

@@ -103,7 +103,7 @@ export async function createNodes(
     ...dependencies,
     observations: createObservations(dependencies.layout, () => dependencies.store.data.layers),
     guestPasswords: createGuestPasswords(),
-    startLimiter: createLimiter(Math.max(2, availableParallelism())),
+    startLimiter: createLimiter(Math.max(2, 2 * availableParallelism())), // half of a start is waiting
     admitted: new Map(),
   }
   const unsubscribe = context.engine.onChange((node) => {

@@ -34,8 +34,8 @@ interface Leaving extends Waiting {
 
 /** How many guests are asked to shut down beside each other: they mostly wait. */
 const SHUTDOWNS_AT_ONCE = 16
-/** Two write as fast as a disk takes it; more only make each one slower. */
-const SUSPENDS_AT_ONCE = 2
+/** While one waits for its disk, two copy; more only make each one slower, and fewer are whole when time is up. */
+const SUSPENDS_AT_ONCE = 3
 const LOOK_MS = 250
 /** For all to stand still; whoever does not by then goes on until its turn. */
 const STILL_MS = 3000
