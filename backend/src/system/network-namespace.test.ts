@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { ownerOf, separated } from './network-namespace.js'
+import { ownerOf, separated, startInNetwork } from './network-namespace.js'
 
 describe('a program in a network of its own', () => {
   const start = { program: 'qemu', args: ['-S'], identity: { uid: 1_900_000_001, gid: 108 } }
@@ -28,6 +28,21 @@ describe('a program in a network of its own', () => {
     const { identity } = start
     expect(ownerOf({ way: 'root', pid: 1, identity })).toBeUndefined()
     expect(ownerOf({ way: 'user', pid: 1, identity })).toEqual(identity)
+  })
+
+  it('is joined without any right, and never as root of this machine', () => {
+    const { identity } = start
+    const dropped = '--bounding-set=-all --inh-caps=-all --no-new-privs -- cat x'
+    const root = startInNetwork({ way: 'root', pid: 7, identity }, 'cat', ['x'])
+    expect([root.program, ...root.args].join(' ')).toBe(
+      `nsenter --target 7 --net -- setpriv --reuid=65534 --regid=65534 --clear-groups ${dropped}`,
+    )
+    expect(root.identity).toBeUndefined()
+    const user = startInNetwork({ way: 'user', pid: 7, identity }, 'cat', ['x'])
+    expect([user.program, ...user.args].join(' ')).toBe(
+      `nsenter --target 7 --user --preserve-credentials --net -- setpriv ${dropped}`,
+    )
+    expect(user.identity).toEqual(identity)
   })
 
   it('is left as it is where there are no namespaces', () => {
