@@ -172,6 +172,10 @@ look_at_database() {
     user=$(docker inspect --type container --format '{{range .Config.Env}}{{println .}}{{end}}' "$old_postgres" |
       sed -n 's/^POSTGRES_USER=//p')
     user=${postgres_user:-${user:-postgres}}
+    # For `docker exec -e PGPASSWORD`: some were set up to ask for it inside the container as well.
+    PGPASSWORD=$(docker inspect --type container --format '{{range .Config.Env}}{{println .}}{{end}}' "$old_postgres" |
+      sed -n 's/^POSTGRES_PASSWORD=//p')
+    export PGPASSWORD
   fi
   if [ "$state" = running ]; then
     say "Found the database in $old_postgres."
@@ -195,8 +199,9 @@ dump_volume() {
   case $image in postgres:"$version"*) ;; *) [ "$image" != "$postgres_image" ] || image=postgres:$version ;; esac
   copy_volume=sandlabx-migrate-$$
   docker volume create "$copy_volume" >/dev/null
+  # The copy asks nobody for a password: its only way in is this script's, and what the old one was set to is not known.
   docker run --rm --network none -v "$volume:/old:ro" -v "$copy_volume:/new" --entrypoint sh "$image" \
-    -c 'cp -a /old/. /new/ && rm -f /new/postmaster.pid'
+    -c 'cp -a /old/. /new/ && rm -f /new/postmaster.pid && echo "local all all trust" >/new/pg_hba.conf'
   copy_server=sandlabx-migrate-$$
   docker run -d --network none --name "$copy_server" -v "$copy_volume:/var/lib/postgresql/data" "$image" >/dev/null
   wait_for_server "$copy_server"
@@ -226,10 +231,10 @@ wait_for_server() {
 # The database that has the nodes; 1 when none has.
 dump_database() {
   local container=$1 user=$2 dump=$3 name
-  for name in $(docker exec "$container" psql -qAt -U "$user" -d template1 \
+  for name in $(docker exec -e PGPASSWORD "$container" psql -qAt -U "$user" -d template1 \
     -c 'select datname from pg_database where datallowconn and not datistemplate'); do
-    [ "$(docker exec "$container" psql -qAt -U "$user" -d "$name" -c "select to_regclass('sandlabx_nodes') is not null")" = t ] || continue
-    docker exec "$container" pg_dump --data-only -U "$user" -t sandlabx_nodes -t sandlabx_users "$name" >"$dump"
+    [ "$(docker exec -e PGPASSWORD "$container" psql -qAt -U "$user" -d "$name" -c "select to_regclass('sandlabx_nodes') is not null")" = t ] || continue
+    docker exec -e PGPASSWORD "$container" pg_dump --data-only -U "$user" -t sandlabx_nodes -t sandlabx_users "$name" >"$dump"
     return 0
   done
   say 'The old database has no nodes.'
