@@ -21,7 +21,7 @@ const WIDTHS = [
   { name: 'wide', width: 1440, height: 900 },
   { name: 'middle', width: 1024, height: 768 },
   { name: 'narrow', width: 390, height: 844 },
-]
+] as const
 const THEMES = ['light', 'dark'] as const
 
 /** Each screen at each width in both themes: a picture for the docs, no sideways scrolling, nothing that axe finds serious. */
@@ -33,6 +33,7 @@ export async function lookAround(page: Page, url: string, nodeId: string): Promi
     disk: `/nodes/${nodeId}/disk`,
     snapshots: `/nodes/${nodeId}/snapshots`,
     events: `/nodes/${nodeId}/events`,
+    sessions: `/nodes/${nodeId}/sessions`,
     settings: `/nodes/${nodeId}/settings`,
     images: '/images',
     storage: '/storage',
@@ -67,6 +68,20 @@ export async function lookAround(page: Page, url: string, nodeId: string): Promi
   }
   await page.emulateMedia({ colorScheme: null })
   expect(faults).toEqual([])
+}
+
+/** The page as it stands now, wide and narrow: a picture of each, and what is wrong with it. */
+export async function lookAt(page: Page, name: string): Promise<string[]> {
+  await mkdir(ALL_PICTURES, { recursive: true })
+  const faults: string[] = []
+  for (const { name: size, width, height } of [WIDTHS[2], WIDTHS[0]]) {
+    await page.setViewportSize({ width, height })
+    await page.waitForTimeout(300) // as above
+    await page.screenshot({ path: `${ALL_PICTURES}/${name}-${size}.png` })
+    const sideways = Number(await page.evaluate('document.documentElement.scrollWidth - window.innerWidth'))
+    if (sideways > 1) faults.push(`${name} ${size}: scrolls ${sideways} px sideways`)
+  }
+  return [...faults, ...(await axeFaults(page)).map((fault) => `${name}: ${fault}`)]
 }
 
 async function axeFaults(page: Page): Promise<string[]> {
