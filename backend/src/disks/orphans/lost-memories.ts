@@ -17,7 +17,9 @@ export async function findLostMemories({ layout, store, operations }: NodesConte
   // Last: what was made meanwhile has its record by now, or its operation.
   const kept = sidecars.flatMap(({ status, record }) => (status === 'detached' ? [record] : []))
   const named = new Set(
-    [...store.data.nodes, ...kept].flatMap(({ suspended }) => (suspended ? [overlayApiPath(suspended.memoryFile)] : [])),
+    [...store.data.nodes, ...kept].flatMap(({ suspended }) =>
+      suspended ? [overlayApiPath(suspended.memoryFile)] : [],
+    ),
   )
   const running = operations.list().filter(({ state }) => state === 'running')
   return found
