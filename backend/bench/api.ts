@@ -130,7 +130,7 @@ async function residentMemory() {
   }
 }
 
-function manyRecords(count: number, ownerId: string, base: NodeRecord['base']): NodeRecord[] {
+export function manyRecords(count: number, ownerId: string, base: NodeRecord['base']): NodeRecord[] {
   return Array.from({ length: count }, (_, i) => {
     const id = nodeIdSchema.parse(randomUUID())
     const at = new Date().toISOString()

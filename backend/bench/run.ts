@@ -9,6 +9,7 @@ const ROOMS = [
   './serial.js',
   './guacamole.js',
   './api.js',
+  './page.js',
   './batch.js',
   './load.js',
   './recovery.js',
