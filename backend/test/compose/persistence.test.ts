@@ -93,7 +93,7 @@ const COMMANDS: [string, () => Promise<unknown>][] = [
     '`docker compose up -d --build` with a changed backend',
     async () => {
       const earlier = await imageOf('backend')
-      await appendFile(join(stack.folder, 'backend/src/main.ts'), '\nprocess.title = "another build"\n')
+      await appendFile(join(stack.folder, 'backend/src/main.ts'), "\nexport const build = 'another'\n")
       await stack.up('--build')
       expect(await imageOf('backend')).not.toBe(earlier)
     },
