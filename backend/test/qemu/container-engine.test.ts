@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { execFileSync } from 'node:child_process'
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import type { NodeId } from '../../src/domain/ids.js'
 import { overlayFile } from '../../src/domain/layout.js'
 import type { EngineNode, NodeEngine, NodeSpec } from '../../src/hosts/engine.js'
@@ -9,6 +8,7 @@ import { nodeUids } from '../../src/system/identity.js'
 import { startFakeGuestAgent, type FakeGuestAgent } from '../support/fake-guest-agent.js'
 import { createProcessBroker, type ProcessBroker } from '../support/process-broker.js'
 import { POWER_OFF, READY } from '../support/tiny-guest.js'
+import { nextEnd, stopNow, typeOnSerial } from './engine-actions.js'
 import { describeEngine, eventually } from './engine-contract.js'
 import { createProcessLab, statusField, type ProcessLab } from './process-lab.js'
 
@@ -168,26 +168,3 @@ describe('a QEMU in a container', () => {
     expect(broker.made.some(({ node }) => node === spec.id)).toBe(false)
   })
 })
-
-async function stopNow(engine: NodeEngine, id: NodeId): Promise<void> {
-  await engine.stop(id, { key: `now-${performance.now()}`, graceMs: 0 }).wait()
-}
-
-async function typeOnSerial(engine: NodeEngine, id: NodeId, text: string): Promise<void> {
-  await eventually(async () => (await engine.serialTail(id, 100_000)).includes(READY), 'the guest')
-  const target = await engine.console(id, 'serial')
-  if (target.via !== 'unix') throw new Error('a container has unix sockets')
-  const line = connect(target.path)
-  line.on('error', () => undefined)
-  await new Promise<void>((resolve) => line.end(text, () => resolve()))
-}
-
-function nextEnd(engine: NodeEngine, id: NodeId): Promise<EngineNode> {
-  return new Promise((resolve) => {
-    const unsubscribe = engine.onChange((node) => {
-      if (node.id !== id || !node.ended) return
-      unsubscribe()
-      resolve(node)
-    })
-  })
-}

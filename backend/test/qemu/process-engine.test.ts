@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { NodeId } from '../../src/domain/ids.js'
@@ -10,6 +9,7 @@ import type { EngineNode, NodeEngine, NodeSpec } from '../../src/hosts/engine.js
 import { NODE_UIDS, workerIdentity } from '../../src/system/identity.js'
 import { startFakeGuestAgent, type FakeGuestAgent } from '../support/fake-guest-agent.js'
 import { POWER_OFF, READY } from '../support/tiny-guest.js'
+import { nextEnd, stopNow, typeOnSerial } from './engine-actions.js'
 import { describeEngine, eventually } from './engine-contract.js'
 import { createProcessLab, pidOf, qemusIn, statusField, type ProcessLab } from './process-lab.js'
 
@@ -359,29 +359,6 @@ async function startNew(engine: NodeEngine, lab: ProcessLab, changes: Partial<No
   const spec = lab.newSpec(changes)
   await engine.ensureNode(spec, 'make').wait()
   return engine.start(spec, 'start').wait()
-}
-
-async function stopNow(engine: NodeEngine, id: NodeId): Promise<void> {
-  await engine.stop(id, { key: `now-${performance.now()}`, graceMs: 0 }).wait()
-}
-
-async function typeOnSerial(engine: NodeEngine, id: NodeId, text: string): Promise<void> {
-  await eventually(async () => (await engine.serialTail(id, 100_000)).includes(READY), 'the guest')
-  const target = await engine.console(id, 'serial')
-  if (target.via !== 'unix') throw new Error('a process has unix sockets')
-  const line = connect(target.path)
-  line.on('error', () => undefined)
-  await new Promise<void>((resolve) => line.end(text, () => resolve()))
-}
-
-function nextEnd(engine: NodeEngine, id: NodeId): Promise<EngineNode> {
-  return new Promise((resolve) => {
-    const unsubscribe = engine.onChange((node) => {
-      if (node.id !== id || !node.ended) return
-      unsubscribe()
-      resolve(node)
-    })
-  })
 }
 
 const byId = (nodes: EngineNode[]) => nodes.toSorted((a, b) => a.id.localeCompare(b.id))
