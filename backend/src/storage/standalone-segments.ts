@@ -2,7 +2,8 @@ import { CLUSTER_BYTES, type StandaloneLayout } from './standalone-layout.js'
 
 /** Copied, hashed, compared and noted at once: the data of a standalone disk in slices of as much. */
 export const SEGMENT_BYTES = 64 * CLUSTER_BYTES
-const READ_BYTES = 16 * CLUSTER_BYTES
+/** Asked for at once. More makes qemu-nbd fetch fresh memory for each. */
+const READ_BYTES = 2 * CLUSTER_BYTES
 
 /** What one read brings. */
 export interface Piece {

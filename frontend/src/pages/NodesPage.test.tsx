@@ -30,6 +30,15 @@ describe('the list of nodes', () => {
     expect(screen.getByLabelText<HTMLInputElement>('Filter nodes').value).toBe('rout')
   })
 
+  it('shows the rest of a list that is longer than a screen', async () => {
+    const many = Array.from({ length: 24 }, (_, index) =>
+      sampleNode({ id: `44444444-4444-4444-8444-${String(index).padStart(12, '0')}`, name: `n-${index}` }),
+    )
+    server.on('GET nodes', () => ({ json: { nodes: many } }))
+    showPage('/nodes?view=table')
+    await waitFor(() => expect(screen.queryAllByText(/^n-\d+$/)).toHaveLength(24), { timeout: 10_000 })
+  })
+
   it('writes filters into the address', async () => {
     const { user, address } = showPage('/nodes?view=table')
     await row('router')

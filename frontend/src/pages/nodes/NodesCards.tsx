@@ -1,10 +1,10 @@
 import type { NodeView } from '@domain/node.js'
-import { useState } from 'react'
 import { NodeCard } from './NodeCard.js'
 import classes from './NodesCards.module.css'
 import { ShowMore } from './ShowMore.js'
 import type { ListFocus } from './use-list-keys.js'
 import type { Selection } from './use-selection.js'
+import { useShown } from './use-shown.js'
 
 const PAGE = 48
 
@@ -17,11 +17,11 @@ interface Props {
 
 /** One card a node, with its screen. */
 export function NodesCards({ nodes, staff, selection, list }: Props) {
-  const [limit, setLimit] = useState(PAGE)
+  const shown = useShown(PAGE)
   return (
     <>
       <ul className={classes['grid']} aria-label="Nodes">
-        {nodes.slice(0, limit).map((node) => (
+        {nodes.slice(0, shown.now).map((node) => (
           <NodeCard
             key={node.id}
             node={node}
@@ -33,7 +33,7 @@ export function NodesCards({ nodes, staff, selection, list }: Props) {
           />
         ))}
       </ul>
-      <ShowMore shown={limit} total={nodes.length} onMore={() => setLimit(limit + PAGE)} />
+      <ShowMore shown={shown.limit} total={nodes.length} onMore={shown.more} />
     </>
   )
 }

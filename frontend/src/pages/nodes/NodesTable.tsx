@@ -1,7 +1,7 @@
 import type { NodeView } from '@domain/node.js'
 import { Checkbox, UnstyledButton } from '@mantine/core'
 import { IconArrowDown } from '@tabler/icons-react'
-import { type ReactNode, useState } from 'react'
+import type { ReactNode } from 'react'
 import table from '../../components/Table.module.css'
 import type { NodesSearch } from '../../search.js'
 import type { Sort } from '../../util/node-filter.js'
@@ -10,6 +10,7 @@ import classes from './NodesTable.module.css'
 import { ShowMore } from './ShowMore.js'
 import type { ListFocus } from './use-list-keys.js'
 import type { Selection } from './use-selection.js'
+import { useShown } from './use-shown.js'
 
 const PAGE = 100
 
@@ -24,7 +25,7 @@ interface Props {
 
 /** One row a node. */
 export function NodesTable({ nodes, staff, selection, list, search, onChange }: Props) {
-  const [limit, setLimit] = useState(PAGE)
+  const shown = useShown(PAGE)
   const sort = search.sort ?? 'name'
   const head = (by: Sort, label: string) => (
     <SortHead by={by} sort={sort} onSort={() => onChange({ sort: by })}>
@@ -60,7 +61,7 @@ export function NodesTable({ nodes, staff, selection, list, search, onChange }: 
             </tr>
           </thead>
           <tbody>
-            {nodes.slice(0, limit).map((node) => (
+            {nodes.slice(0, shown.now).map((node) => (
               <NodeRow
                 key={node.id}
                 node={node}
@@ -73,7 +74,7 @@ export function NodesTable({ nodes, staff, selection, list, search, onChange }: 
           </tbody>
         </table>
       </div>
-      <ShowMore shown={limit} total={nodes.length} onMore={() => setLimit(limit + PAGE)} />
+      <ShowMore shown={shown.limit} total={nodes.length} onMore={shown.more} />
     </>
   )
 }
