@@ -89,7 +89,7 @@ FROM ${BASE_IMAGE} AS runtime
 COPY docker/dpkg-excludes /etc/dpkg/dpkg.cfg.d/sandlabx
 RUN apt-get update -q \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-      ca-certificates genisoimage iproute2 libatomic1 libstdc++6 mount openssl ovmf qemu-system-x86 qemu-utils slirp4netns tini xz-utils zstd \
+      ca-certificates genisoimage iproute2 libatomic1 libstdc++6 mount openssl ovmf qemu-system-x86 qemu-utils slirp4netns socat tini xz-utils zstd \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log \
  && useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin sandlabx
 

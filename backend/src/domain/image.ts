@@ -47,6 +47,8 @@ export const imageSchema = z
     cloudInit: z.boolean(),
     /** Has qemu-guest-agent in it: its nodes get a port for it unless told. Absent: not known. */
     guestAgent: z.boolean().optional(),
+    /** Runs an SSH server. Absent: not known. */
+    sshServer: z.boolean().optional(),
     /** How one signs in, as a sentence for people. */
     loginNotes: z.string().max(500),
     minimumMemoryMib: z.int().positive(),
@@ -56,8 +58,9 @@ export const imageSchema = z
 export type Image = z.infer<typeof imageSchema>
 
 /** Why SandLabX can't sign in to guests made from this image; null when it can. */
-export function sshRefusalOf(image: Pick<Image, 'cloudInit' | 'title'> | undefined): string | null {
+export function sshRefusalOf(image: Pick<Image, 'cloudInit' | 'sshServer'> | undefined): string | null {
   if (!image) return 'Its base image is not there, so nobody knows how to sign in.'
+  if (image.sshServer === false) return 'Its image has no SSH server. Use its serial line or its screen.'
   if (image.cloudInit) return null
   return 'Its image takes no keys from SandLabX, because it does not use cloud-init. Use its serial line or its screen.'
 }

@@ -120,6 +120,8 @@ export const serialSocket = (runDir: string) => `${runDir}/serial`
 /** Where QEMU passes on what we ask the guest's own agent; its answers are a stranger's. */
 export const agentSocket = (runDir: string) => `${runDir}/agent`
 export const vncSocket = (runDir: string) => `${runDir}/vnc`
+/** Where a node's container has a way to its own loopback: `docker/node`. */
+export const loopbackSocket = (runDir: string) => `${runDir}/loopback`
 export const serialLog = (runDir: string) => `${runDir}/serial.log`
 export const qemuLog = (runDir: string) => `${runDir}/qemu.log`
 export const pidFile = (runDir: string) => `${runDir}/pid`

@@ -57,6 +57,7 @@ export const imageTransferSchema = z.strictObject({
     firmware: image.firmware,
     cloudInit: image.cloudInit,
     guestAgent: image.guestAgent,
+    sshServer: image.sshServer,
     loginNotes: image.loginNotes,
     minimumMemoryMib: image.minimumMemoryMib,
     /** With a kernel: what it is told. */

@@ -1,4 +1,6 @@
-import { chown, writeFile } from 'node:fs/promises'
+import { chown, lstat, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Layout } from '../domain/layout.js'
 import type { Identity } from '../system/identity.js'
@@ -60,6 +62,15 @@ export function createContainerHousing(options: ContainerHousingOptions): Housin
       return 'never'
     },
     lives: ({ paths }) => isAlive(paths.alive),
+    wayToLoopback: async ({ paths }) => {
+      // Made by the container's program, in QEMU's own folder: what lies there is not trusted.
+      const stats = await lstat(paths.loopback).catch(() => undefined)
+      if (stats?.isSocket()) return () => connectedTo(paths.loopback)
+      throw new EngineError(
+        'unsupported',
+        'Its container was made by an earlier SandLabX. Stop the node and start it again.',
+      )
+    },
     async signal({ id }, signal) {
       if (signal === 'SIGKILL') return broker.ask('remove', { node: id })
       // Answered when it has ended, which the ladder sees by itself.
@@ -145,4 +156,11 @@ async function layOut(paths: RunPaths, args: string[], user: Identity): Promise<
     ...[paths.arguments, paths.qemuLog].map((path) => chown(path, user.uid, user.gid)),
     makeSignOfLife(paths.alive, user),
   ])
+}
+
+/** Ends by itself when nobody takes the call, as when there is no port behind it. */
+function connectedTo(path: string): Promise<Duplex> {
+  const socket = connect(path)
+  socket.on('error', () => socket.destroy())
+  return Promise.resolve(socket)
 }

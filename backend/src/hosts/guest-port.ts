@@ -1,10 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { z } from 'zod'
-import { openNetworkPipe } from '../system/network-pipe.js'
-import { raiseLoopback, type Inside } from '../system/network-namespace.js'
 import type { QmpClient } from '../system/qmp.js'
 import { EngineError } from './engine.js'
-import { isSameProcess } from './processes.js'
 import type { EngineContext, Run } from './run.js'
 
 /** Ways into the networks of guests. */
@@ -24,12 +21,12 @@ const LOCAL_PORT_OFFSET = 20_000
 export function createGuestPorts(context: EngineContext): GuestPorts {
   const opened = new WeakMap<Run, Map<number, Promise<void>>>()
 
-  function open(run: Run, inside: Inside, port: number): Promise<void> {
+  function open(run: Run, port: number): Promise<void> {
     const ports = opened.get(run) ?? new Map<number, Promise<void>>()
     opened.set(run, ports)
     const known = ports.get(port)
     if (known) return known
-    const opening = forward(run, inside, port).catch((error: unknown) => {
+    const opening = forward(run, port).catch((error: unknown) => {
       ports.delete(port)
       throw error
     })
@@ -39,34 +36,17 @@ export function createGuestPorts(context: EngineContext): GuestPorts {
 
   return {
     async connect(run, port) {
-      if (context.housing.kind === 'container') {
-        throw new EngineError('unsupported', 'Nodes in containers of their own have no SSH consoles yet.')
-      }
-      const qemu = run.launch.process
-      // Of another process with its number the network is not entered.
-      if (!qemu || run.ending || !(await isSameProcess(qemu))) {
-        throw new EngineError('not-found', 'The node is not running.')
-      }
-      if (context.separation === 'none') {
-        throw new EngineError(
-          'unsupported',
-          'QEMU has no network of its own on this machine, and a port on that of the machine would be open to everybody.',
-        )
-      }
-      const inside: Inside = { way: context.separation, pid: qemu.pid, identity: await context.userOf(run.id) }
-      await open(run, inside, port)
-      return openNetworkPipe(inside, localPort(port))
+      if (run.ending) throw new EngineError('not-found', 'The node is not running.')
+      const connectTo = await context.housing.wayToLoopback(run)
+      await open(run, port)
+      return connectTo(localPort(port))
     },
   }
 }
 
-async function forward(run: Run, inside: Inside, port: number): Promise<void> {
+async function forward(run: Run, port: number): Promise<void> {
   const { qmp } = run
   if (!qmp) throw new EngineError('host-unknown', 'QEMU does not answer.', { retry: true })
-  await raiseLoopback(inside).catch((cause: unknown) => {
-    const hint = 'It takes ip and nsenter, of the packages iproute2 and util-linux.'
-    throw new EngineError('unsupported', `The network of its QEMU could not be entered. ${hint}`, { cause })
-  })
   const said = await monitor(qmp, `hostfwd_add net0 tcp:127.0.0.1:${localPort(port)}-:${port}`)
   if (said === '') return
   // A backend before us may have opened it.

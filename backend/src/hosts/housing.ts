@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { NodeId } from '../domain/ids.js'
 import type { Identity } from '../system/identity.js'
 import type { EngineIsolation, NodeSpec } from './engine.js'
@@ -28,6 +29,11 @@ export interface Housing {
   find(launch: LaunchRecord): Promise<LaunchRecord | 'gone' | 'never'>
   /** Whether it still lives; for one that is not our own child, whose end is told. */
   lives(run: Run): Promise<boolean>
+  /**
+   * Connects to ports on the loopback of this QEMU's network, where nobody else has one. A connection ends when there is no
+   * such port. Throws EngineError `unsupported` with the reason, `not-found` when the QEMU has ended.
+   */
+  wayToLoopback(run: Run): Promise<(port: number) => Promise<Duplex>>
   /** To exactly this QEMU; nothing happens when it has ended. Throws EngineError when it can't be told. */
   signal(run: Run, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
   /** It has ended: whatever of it is left beside its folder goes. Never rejects. */

@@ -1,8 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Identity } from '../system/identity.js'
-import type { Separation } from '../system/network-namespace.js'
+import { raiseLoopback, type Inside, type Separation } from '../system/network-namespace.js'
+import { openNetworkPipe } from '../system/network-pipe.js'
 import { findEgress, openEgress, wantsInternet } from './egress.js'
+import { EngineError } from './engine.js'
 import type { Housing, QemuStart, StartingQemu } from './housing.js'
 import { isolationOf } from './isolation.js'
 import { runsAs } from './machine.js'
@@ -54,6 +57,7 @@ export function createProcessHousing(options: ProcessHousingOptions): Housing {
       return facts && same ? { ...launch, process: facts } : 'gone'
     },
     lives: async ({ launch }) => launch.process !== null && isSameProcess(launch.process),
+    wayToLoopback: (run) => wayToLoopback(options, run),
     async signal({ launch }, signal) {
       if (launch.process) await signalProcess(launch.process, signal)
     },
@@ -82,4 +86,24 @@ async function startProcess(options: ProcessHousingOptions, run: Run, start: Qem
     end: () => endChild(child),
     release: async () => undefined,
   }
+}
+
+async function wayToLoopback(
+  { separation, worker, users }: ProcessHousingOptions,
+  { id, launch: { process: qemu } }: Run,
+): Promise<(port: number) => Promise<Duplex>> {
+  // Of another process with its number the network is not entered.
+  if (!qemu || !(await isSameProcess(qemu))) throw new EngineError('not-found', 'The node is not running.')
+  if (separation === 'none') {
+    throw new EngineError(
+      'unsupported',
+      'QEMU has no network of its own on this machine, and a port on that of the machine would be open to everybody.',
+    )
+  }
+  const inside: Inside = { way: separation, pid: qemu.pid, identity: users ? await users.userOf(id) : worker }
+  await raiseLoopback(inside).catch((cause: unknown) => {
+    const hint = 'It takes ip and nsenter, of the packages iproute2 and util-linux.'
+    throw new EngineError('unsupported', `The network of its QEMU could not be entered. ${hint}`, { cause })
+  })
+  return (port) => openNetworkPipe(inside, port)
 }

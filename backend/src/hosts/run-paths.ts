@@ -2,6 +2,7 @@ import { isAbsolute, relative } from 'node:path'
 import {
   agentSocket,
   launchFile,
+  loopbackSocket,
   nodeRunDir,
   pidFile,
   qemuLog,
@@ -37,6 +38,8 @@ export interface RunPaths {
   /** Where the machine has a port for the guest's agent. */
   agent: string
   vnc: string
+  /** For a QEMU in a container: leads to the port that it forwards to its guest's SSH. */
+  loopback: string
   serialLog: string
   seed: string
 }
@@ -63,6 +66,7 @@ export function runPathsIn(dir: string): RunPaths {
     serial: serialSocket(io),
     agent: agentSocket(io),
     vnc: vncSocket(io),
+    loopback: loopbackSocket(io),
     serialLog: serialLog(io),
     seed: seedFile(io),
   }

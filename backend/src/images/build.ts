@@ -153,6 +153,7 @@ async function build(recipe: StarterRecipe, folder: string, op: OperationHandle)
     firmware: 'bios',
     cloudInit: true,
     guestAgent: recipe.guestAgent,
+    sshServer: recipe.sshServer,
     loginNotes: LOGIN_NOTES,
     minimumMemoryMib: recipe.minimumMemoryMib,
     directBoot: { kernelPath: kernelFile(kernel), initrdPath: initrd, commandLine: COMMAND_LINE },

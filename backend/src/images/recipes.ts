@@ -25,6 +25,7 @@ export interface StarterRecipe extends Recipe {
   minimumMemoryMib: number
   /** Has qemu-guest-agent, which runs where the machine has a port for it. */
   guestAgent: boolean
+  sshServer: boolean
 }
 
 /** All starter images are made from this release. */
@@ -93,6 +94,7 @@ export const STARTER_RECIPES: readonly StarterRecipe[] = [
     workBytes: 300 * MIB,
     minimumMemoryMib: 128,
     guestAgent: false,
+    sshServer: false,
   },
   {
     id: imageIdSchema.parse('debian-12'),
@@ -112,6 +114,7 @@ export const STARTER_RECIPES: readonly StarterRecipe[] = [
     workBytes: 1500 * MIB,
     minimumMemoryMib: 256,
     guestAgent: true,
+    sshServer: true,
   },
   {
     id: imageIdSchema.parse('debian-12-systemd'),
@@ -137,5 +140,6 @@ export const STARTER_RECIPES: readonly StarterRecipe[] = [
     workBytes: 1600 * MIB,
     minimumMemoryMib: 384,
     guestAgent: true,
+    sshServer: true,
   },
 ]

@@ -49,8 +49,8 @@ export async function imageTransfer(
   image: Image,
   there: readonly ImageThere[],
 ): Promise<ImageTransfer> {
-  const { title, description, version, firmware, cloudInit, guestAgent, loginNotes, minimumMemoryMib, directBoot } =
-    image
+  const { title, description, version, firmware, cloudInit, loginNotes, minimumMemoryMib, directBoot } = image
+  const { guestAgent, sshServer } = image
   const sized = async (name: string, sha256: string) => ({
     sha256,
     sizeBytes: (await stat(imageFile(context.layout, name))).size,
@@ -64,7 +64,11 @@ export async function imageTransfer(
   return {
     kind: 'image',
     key: `${intent.key}-image`,
-    image: guestAgent === undefined ? about : { ...about, guestAgent },
+    image: {
+      ...about,
+      ...(guestAgent === undefined ? {} : { guestAgent }),
+      ...(sshServer === undefined ? {} : { sshServer }),
+    },
     disk: await sized(image.file, sha256),
     kernel: await boot(directBoot?.kernel),
     initrd: await boot(directBoot?.initrd),

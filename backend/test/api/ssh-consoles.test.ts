@@ -96,6 +96,15 @@ describe('SSH consoles of the whole backend', () => {
       status: 422,
       body: { error: { code: 'unsupported', message: expect.stringContaining('cloud-init') } },
     })
+    await addTestImage(lab.backend.services.config.layout, lab.backend.services.lab!.store, 'bare', {
+      cloudInit: true,
+      sshServer: false,
+    })
+    const bare = await newNode('bare')
+    expect(await ticketFor(student, bare)).toMatchObject({
+      status: 422,
+      body: { error: { message: expect.stringContaining('no SSH server') } },
+    })
     const cloud = await newNode()
     expect((await student.send('GET', `/api/nodes/${cloud}`)).body.node.sshRefusal).toBeNull()
   })

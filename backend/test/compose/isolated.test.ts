@@ -39,10 +39,10 @@ async function beginToCount(id: string): Promise<void> {
 }
 
 /** What a node's serial line shows to who comes to it, until it shows this. */
-async function shown(id: string, pattern: RegExp): Promise<string> {
+async function shown(id: string, pattern: RegExp, timeoutMs?: number): Promise<string> {
   const line = await openSerial(stack, id)
   try {
-    return await line.waitFor(pattern)
+    return await line.waitFor(pattern, timeoutMs)
   } finally {
     line.close()
   }
@@ -142,6 +142,23 @@ describe('each node in a container of its own', () => {
     const { checks } = (await (await stack.administrator()).send('GET', '/api/health')).body
     const isolation = checks.find(({ id }: { id: string }) => id === 'isolation')
     expect(isolation).toMatchObject({ state: 'ok', message: expect.stringContaining('container of its own') })
+  })
+
+  it('an SSH console leads to a guest in its container, by the key of the lab', async () => {
+    const { send } = await stack.administrator()
+    const made = await send('POST', '/api/nodes', { name: 'server', image: 'debian-12', start: true })
+    expect(made).toMatchObject({ status: 201, body: { startError: null } })
+    const { id, guestUser } = made.body.node
+    await shown(id, /login: /, 300_000)
+    const line = await openSerial(stack, id, 'ssh')
+    try {
+      await line.waitFor(/\$ $/, 120_000)
+      expect(await line.run('id -un')).toBe(guestUser)
+    } finally {
+      line.close()
+    }
+    expect((await send('POST', `/api/nodes/${id}/stop`, { now: true })).status).toBeLessThan(300)
+    expect(await containersOfNodes()).toHaveLength(5)
   })
 
   it('a node with internet is refused, with the reason', async () => {

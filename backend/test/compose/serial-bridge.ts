@@ -6,11 +6,15 @@ import { WebSocket } from 'ws'
 import { openTerminal, type GuestTerminal } from '../qemu/guest-terminal.js'
 import type { Stack } from './stack.js'
 
-/** Somebody at the serial console of a node of a stack, by ticket and WebSocket, as the page. */
-export async function openSerial(stack: Stack, nodeId: string): Promise<GuestTerminal> {
+/** Somebody at the serial console of a node of a stack, or in an SSH session on it, by ticket and WebSocket, as the page. */
+export async function openSerial(
+  stack: Stack,
+  nodeId: string,
+  kind: 'serial' | 'ssh' = 'serial',
+): Promise<GuestTerminal> {
   const token = (await stack.compose('exec', '-T', 'backend', 'cat', '/app/state/local-token')).trim()
   const { send } = await stack.administrator()
-  const ticket = await send('POST', `/api/nodes/${nodeId}/consoles`, { kind: 'serial' })
+  const ticket = await send('POST', `/api/nodes/${nodeId}/consoles`, { kind })
   if (ticket.status >= 300) throw new Error(`no ticket: ${JSON.stringify(ticket.body)}`)
   const socket = new WebSocket(stack.url.replace('http', 'ws') + ticket.body.url, {
     headers: { authorization: `Bearer ${token}` },

@@ -49,4 +49,41 @@ describe('what runs when Compose ends', () => {
     expect(second).toBe((first ?? 0) + 1)
     expect(text).not.toContain('login:')
   })
+
+  it('an SSH session that was open does not stand in its way, and the same boot is reached again', async () => {
+    const { send } = await stack.administrator()
+    const made = await send('POST', '/api/nodes', { name: 'server', image: 'debian-12', start: true })
+    expect(made.status).toBe(201)
+    const { id } = made.body.node
+    const boot = await bootIdOverSsh(id)
+    const open = await openSerial(stack, id, 'ssh')
+    await open.waitFor(/\$ $/)
+
+    await stack.compose('down')
+    await stack.up()
+
+    open.close()
+    const again = await stack.administrator()
+    await untilSeen(
+      'the node runs again',
+      async () => (await again.send('GET', `/api/nodes/${id}`)).body.node.status === 'running',
+      120_000,
+    )
+    expect(await bootIdOverSsh(id)).toBe(boot)
+  })
 })
+
+/** By the lab's own key; once the guest has begun. */
+async function bootIdOverSsh(id: string): Promise<string> {
+  const serial = await openSerial(stack, id)
+  serial.type('\r')
+  await serial.waitFor(/login: /, 240_000)
+  serial.close()
+  const line = await openSerial(stack, id, 'ssh')
+  try {
+    await line.waitFor(/\$ $/, 120_000)
+    return await line.run('cat /proc/sys/kernel/random/boot_id')
+  } finally {
+    line.close()
+  }
+}
