@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeId } from '../src/domain/ids.js'
 import { createNodeSchema } from '../src/domain/node.js'
 import { provideImage } from '../test/support/built-images.js'
@@ -9,6 +10,8 @@ import { layRecipes } from './recipes.js'
 
 const NODES = 10
 const MEMORY_MIB = 256
+/** A guest is not done with its boot at the prompt: what it still does then is no part of going on from its memory. */
+const SETTLE_MS = 20_000
 const LOGIN = /login: $/
 
 export const benches: Bench[] = [
@@ -32,6 +35,7 @@ async function suspendAndResume(): Promise<{ ratio: number; detail: string }> {
         }),
       ),
     )
+    await delay(SETTLE_MS)
     const suspendMs = await timed(() => nodes.leave({ onStop: 'suspend', withinMs: 120_000 }))
     const bytes = store.data.nodes.reduce((sum, { suspended }) => sum + (suspended?.sizeBytes ?? 0), 0)
     if (store.data.nodes.some(({ suspended }) => suspended === null)) throw new Error('not all of them were suspended')

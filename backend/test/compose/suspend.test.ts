@@ -55,14 +55,17 @@ describe('what runs when Compose ends', () => {
     const made = await send('POST', '/api/nodes', { name: 'server', image: 'debian-12', start: true })
     expect(made.status).toBe(201)
     const { id } = made.body.node
+    const serial = await openSerial(stack, id)
+    await serial.waitFor(/login: /, 240_000).finally(() => serial.close())
     const boot = await bootIdOverSsh(id)
     const open = await openSerial(stack, id, 'ssh')
-    await open.waitFor(/\$ $/)
-
-    await stack.compose('down')
+    try {
+      await open.waitFor(/\$ $/)
+      await stack.compose('down')
+    } finally {
+      open.close()
+    }
     await stack.up()
-
-    open.close()
     const again = await stack.administrator()
     await untilSeen(
       'the node runs again',
@@ -73,12 +76,8 @@ describe('what runs when Compose ends', () => {
   })
 })
 
-/** By the lab's own key; once the guest has begun. */
+/** By the lab's own key. */
 async function bootIdOverSsh(id: string): Promise<string> {
-  const serial = await openSerial(stack, id)
-  serial.type('\r')
-  await serial.waitFor(/login: /, 240_000)
-  serial.close()
   const line = await openSerial(stack, id, 'ssh')
   try {
     await line.waitFor(/\$ $/, 120_000)

@@ -194,6 +194,39 @@ describe('the agent of a real guest', () => {
     await engine.snapshotState(spec.id, request)
   })
 
+  it('goes on from its memory with an SSH session that was open, and has another one', async () => {
+    const layout = layoutOf(scratch)
+    const log = createLog('silent')
+    const consoles = await startConsoleLab({}, async () => ({
+      engine,
+      ssh: {
+        key,
+        hostKeys: await openHostKeys({ layout, log, exists: () => true }),
+        accountOf: () => ({ name: 'agent', user: 'student' }),
+        timing: { patienceMs: GUEST_MS },
+      },
+    }))
+    try {
+      const node = consoles.addNode({ id: spec.id })
+      const shell = async () => {
+        const client = await consoles.open(consoles.subject('ann'), node, 'ssh')
+        await untilSeen('a prompt', async () => /\$ $/.test(client.bytes.toString()), GUEST_MS)
+        return client
+      }
+      await shell()
+      const memoryFile = `memory_${randomUUID()}.bin`
+      await engine.suspend(spec.id, { key: randomUUID(), memoryFile }).wait()
+      terminal.close()
+      spec = { ...spec, generation: spec.generation + 1, backing: { layers: await layersNow(), base: true } }
+      await engine.start({ ...spec, resume: { memoryFile } }, randomUUID()).wait()
+      terminal = await serialLine()
+      await writesOn()
+      await shell()
+    } finally {
+      await consoles.close()
+    }
+  })
+
   it('thaws a guest that goes on from its memory, and sets its clock', async () => {
     const memoryFile = `memory_${randomUUID()}.bin`
     const request = requestOf({ freeze: true, memoryFile })
@@ -210,7 +243,7 @@ describe('the agent of a real guest', () => {
     await untilSeen('that its clock is behind', async () => performance.now() - takenAt > BEHIND_MS, BEHIND_MS * 2)
 
     const backing = { layers: [request.layerFile, ...backingBefore], base: true }
-    const later = { ...spec, generation: 2, backing, resume: { memoryFile } }
+    const later = { ...spec, generation: spec.generation + 1, backing, resume: { memoryFile } }
     await engine.start(later, randomUUID()).wait()
     terminal = await serialLine()
     await untilCaughtUp()
