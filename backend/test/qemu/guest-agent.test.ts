@@ -113,18 +113,22 @@ describe('the agent of a real guest', () => {
     return { faults: check, needsReplay: /^Filesystem features:.*\bneeds_recovery\b/m.test(stdout) }
   }
 
-  it('has a shell over SSH, through its own QEMU and past everything else', async () => {
+  /** Consoles of this engine's nodes, with SSH by the lab's key. */
+  function startSsh() {
     const layout = layoutOf(scratch)
-    const log = createLog('silent')
-    const consoles = await startConsoleLab({}, async () => ({
+    return startConsoleLab({}, async () => ({
       engine,
       ssh: {
         key,
-        hostKeys: await openHostKeys({ layout, log, exists: () => true }),
+        hostKeys: await openHostKeys({ layout, log: createLog('silent'), exists: () => true }),
         accountOf: () => ({ name: 'agent', user: 'student' }),
         timing: { patienceMs: GUEST_MS },
       },
     }))
+  }
+
+  it('has a shell over SSH, through its own QEMU and past everything else', async () => {
+    const consoles = await startSsh()
     try {
       const client = await consoles.open(consoles.subject('ann'), consoles.addNode({ id: spec.id }), 'ssh')
       const shows = (pattern: RegExp) =>
@@ -195,22 +199,12 @@ describe('the agent of a real guest', () => {
   })
 
   it('goes on from its memory with an SSH session that was open, and has another one', async () => {
-    const layout = layoutOf(scratch)
-    const log = createLog('silent')
-    const consoles = await startConsoleLab({}, async () => ({
-      engine,
-      ssh: {
-        key,
-        hostKeys: await openHostKeys({ layout, log, exists: () => true }),
-        accountOf: () => ({ name: 'agent', user: 'student' }),
-        timing: { patienceMs: GUEST_MS },
-      },
-    }))
+    const consoles = await startSsh()
     try {
       const node = consoles.addNode({ id: spec.id })
       const shell = async () => {
         const client = await consoles.open(consoles.subject('ann'), node, 'ssh')
-        await untilSeen('a prompt', async () => /\$ $/.test(client.bytes.toString()), GUEST_MS)
+        await untilSeen('a prompt', async () => client.bytes.toString().endsWith('$ '), GUEST_MS)
         return client
       }
       await shell()
