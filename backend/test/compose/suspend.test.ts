@@ -34,13 +34,7 @@ describe('what runs when Compose ends', () => {
     await stack.compose('down')
     await stack.up()
 
-    const again = await stack.administrator()
-    // It answers first, and brings back what ran meanwhile.
-    await untilSeen(
-      'the node runs again',
-      async () => (await again.send('GET', `/api/nodes/${id}`)).body.node.status === 'running',
-      120_000,
-    )
+    await untilRunsAgain(id)
     const resumed = await openSerial(stack, id)
     const text = await resumed.waitFor(/counted \d+\n(.*\n)*counted \d+\n/)
     const [first, second] = [...text.matchAll(/counted (\d+)/g)].map(([, count]) => Number(count))
@@ -66,15 +60,17 @@ describe('what runs when Compose ends', () => {
       open.close()
     }
     await stack.up()
-    const again = await stack.administrator()
-    await untilSeen(
-      'the node runs again',
-      async () => (await again.send('GET', `/api/nodes/${id}`)).body.node.status === 'running',
-      120_000,
-    )
+    await untilRunsAgain(id)
     expect(await bootIdOverSsh(id)).toBe(boot)
   })
 })
+
+/** SandLabX answers first, and brings back what ran meanwhile. */
+async function untilRunsAgain(id: string): Promise<void> {
+  const { send } = await stack.administrator()
+  const runs = async () => (await send('GET', `/api/nodes/${id}`)).body.node.status === 'running'
+  await untilSeen('the node runs again', runs, 120_000)
+}
 
 /** By the lab's own key. */
 async function bootIdOverSsh(id: string): Promise<string> {
