@@ -60,4 +60,24 @@ describe('control of a serial line', () => {
     control.leave('ann-1')
     expect(control.writerId).toBeNull()
   })
+
+  it('does not change more often than a person changes it', () => {
+    let now = 0
+    const control = createSerialControl(() => now)
+    control.join(ann)
+    let changes = 0
+    const press = (act: 'take' | 'release') => {
+      const before = control.writerId
+      control[act]('ann-1')
+      if (control.writerId !== before) changes += 1
+    }
+    for (let times = 0; times < 100; times += 1) press(control.writerId === null ? 'take' : 'release')
+    expect(changes).toBe(20)
+    control.join(bob)
+    control.take('bob-1')
+    expect(control.writerId).toBe('bob-1')
+    now = 60_000
+    control.take('ann-1')
+    expect(control.writerId).toBe('ann-1')
+  })
 })

@@ -12,7 +12,8 @@ export interface Claimant {
 /**
  * Who may type on one serial line, or on one screen: nobody or exactly one. Viewers in `view` mode never. The first in `control` mode gets
  * it by itself; so does a newer socket of the same person (they reloaded, or came back after a broken network). Others
- * take it, which everybody sees. When the writer leaves or gives it up, it goes to whoever has waited longest.
+ * take it, which everybody sees. When the writer leaves or gives it up, it goes to whoever has waited longest. Who takes it and
+ * hands it back more often than a person would is not heard for a while: everybody is told each time, and the audit.
  */
 export interface SerialControl {
   readonly writerId: string | null
@@ -22,8 +23,13 @@ export interface SerialControl {
   release(id: string): void
 }
 
-export function createSerialControl(): SerialControl {
+/** Of one viewer, in so long. */
+const MOST_CHANGES = 20
+const MOST_CHANGES_MS = 60_000
+
+export function createSerialControl(now = () => performance.now()): SerialControl {
   const present = new Map<string, Claimant>()
+  const changes = new Map<string, number[]>()
   let writer: Claimant | null = null
 
   function longestWaiting(except: string): Claimant | null {
@@ -31,6 +37,16 @@ export function createSerialControl(): SerialControl {
       if (claimant.mode === 'control' && !claimant.guest && claimant.id !== except) return claimant
     }
     return null
+  }
+
+  function change(id: string, next: Claimant | null): void {
+    if (writer?.id === next?.id) return
+    const recent = (changes.get(id) ?? []).filter((at) => now() - at < MOST_CHANGES_MS)
+    if (recent.length < MOST_CHANGES) {
+      writer = next
+      recent.push(now())
+    }
+    changes.set(id, recent)
   }
 
   return {
@@ -44,14 +60,15 @@ export function createSerialControl(): SerialControl {
     },
     leave(id) {
       present.delete(id)
+      changes.delete(id)
       if (writer?.id === id) writer = longestWaiting(id)
     },
     take(id) {
       const claimant = present.get(id)
-      if (claimant?.mode === 'control') writer = claimant
+      if (claimant?.mode === 'control') change(id, claimant)
     },
     release(id) {
-      if (writer?.id === id) writer = longestWaiting(id)
+      if (writer?.id === id) change(id, longestWaiting(id))
     },
   }
 }
