@@ -168,19 +168,18 @@ async function copySegment(
     hash.update(slice)
     await writing
     const written = await readBack(file, offset, room.written.subarray(0, slice.length))
-    if (!slice.equals(written)) throw differs(slice, written)
+    if (!slice.equals(written)) throw await differs(slice, written)
   }
   return hash.digest('hex')
 }
 
-function differs(read: Buffer, written: Buffer): SandlabError {
-  const sum = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+async function differs(read: Buffer, written: Buffer): Promise<SandlabError> {
   return new SandlabError(
     'checksum_mismatch',
     'What was written is not what was read: the disk or the memory is faulty.',
     {
       hint: 'Nothing was changed. Look at the kernel log and the disk before another try.',
-      details: { read: sum(read), written: sum(written) },
+      details: { read: await sha256(read), written: await sha256(written) },
     },
   )
 }
